@@ -1,0 +1,1 @@
+//! From a token to a principal: account, user, roles, scopes.

@@ -1,0 +1,1 @@
+//! The only HTTP client in the house: address decision, pinned resolver, timeouts, capped bodies.

@@ -1,0 +1,1 @@
+//! Generated gRPC types and their descriptor set; nothing by hand.

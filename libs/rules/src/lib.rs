@@ -1,0 +1,1 @@
+//! The condition language and the request templates: check, match, render. Pure.

@@ -1,0 +1,1 @@
+//! Clock, configuration, supervised tasks, drain.

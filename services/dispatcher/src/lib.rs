@@ -1,0 +1,1 @@
+//! dispatcher: when is it sent, and how did it go?

@@ -1,0 +1,1 @@
+//! evaluator: does this event set something off?

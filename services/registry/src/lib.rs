@@ -1,0 +1,1 @@
+//! registry: who may send what, and where to?
