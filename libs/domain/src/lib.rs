@@ -1,1 +1,36 @@
-//! The words two or more services use: ids, accounts, plans, events, endpoint URLs, pages, time. No I/O.
+//! The words two or more services use, as values that can't be wrong once they exist. No I/O, no clock, no randomness.
+//!
+//! Who is here:
+//! - [`Timestamp`] and [`Span`]: instants and lengths of time, whole microseconds, UTC;
+//! - [`AccountId`], [`Id`] and its kinds: who owns a thing, and what it is called;
+//! - [`Entitlements`] and [`Catalogue`]: what billing says an account may do, and the plans it starts from;
+//! - [`Event`]: what happened to a record, as the producer told it;
+//! - [`Subscription`]: which events a trigger or an event webhook wants, object and action with wildcards;
+//! - [`Cursor`]: where a page of a listing ends;
+//! - [`Reason`]: the stable name of a refusal, the same as in the protos;
+//! - [`Secret`]: text that no log, error or debug print shows;
+//! - [`Violation`]: one field of a request and the rule it breaks.
+
+mod account;
+mod entitlements;
+mod event;
+mod id;
+mod page;
+mod plan;
+mod reason;
+mod secret;
+mod subscription;
+mod time;
+mod violation;
+
+pub use account::{AccountId, UserId};
+pub use entitlements::{Allowance, Entitlements, Rate};
+pub use event::{Action, Event, EventId, MAX_EVENT_BYTES, ObjectName, Visibility};
+pub use id::{AttemptId, AutomationId, DeliveryId, ExecutionId, Id, Kind, WebhookId};
+pub use page::{Cursor, CursorError, PageSize};
+pub use plan::{Catalogue, CatalogueError, Plan};
+pub use reason::Reason;
+pub use secret::Secret;
+pub use subscription::Subscription;
+pub use time::{Span, Timestamp};
+pub use violation::{Violation, Violations};

@@ -1,0 +1,52 @@
+//! What billing says an account may do, with the version it was said in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Span, Timestamp};
+
+/// A promised rate: `units` in every `per`, with at most `burst` at once. Zero units let nothing start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many units `per` holds.
+    pub units: u32,
+    /// The length over which they are counted.
+    pub per: Span,
+    /// How many may start at once after a quiet time.
+    pub burst: u32,
+}
+
+/// The number of units promised for one billing period, which is a calendar month counted from the anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Units in one period.
+    pub amount: i64,
+    /// An instant at which a period begins; the others begin on the same day and time of the other months, UTC.
+    pub anchor: Timestamp,
+}
+
+/// Everything an account may do. A newer version replaces an older one whole; an older one never wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlements {
+    /// Billing's version, at least 1.
+    pub version: i64,
+    /// The plan these numbers come from.
+    pub plan: String,
+    /// Whether the plan has automations and automation webhooks.
+    pub automations: bool,
+    /// How many automations may be active.
+    pub active_automations: u32,
+    /// How many steps an automation may have.
+    pub steps: u32,
+    /// How many of them may be delays.
+    pub delays: u32,
+    /// The rate of executions of automations.
+    pub executions: Rate,
+    /// The allowance of executions of automations; `None` means no monthly limit.
+    pub allowance: Option<Allowance>,
+    /// The rate of event webhooks' notifications, which are never charged to executions.
+    pub notifications: Rate,
+    /// How many executions may wait; beyond it new events are refused.
+    pub max_waiting: i64,
+    /// How long history is kept after an execution's end.
+    pub history: Span,
+}
