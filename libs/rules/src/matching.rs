@@ -1,0 +1,121 @@
+//! The matcher: a checked condition, and whether it holds of an event.
+
+use crate::operator::{Operator, Sight, Target, Verdict};
+use crate::path::Path;
+use crate::records::{Action, Records};
+
+/// A checked condition, ready to be matched; made by [`crate::check`].
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    root: Node,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Test(Test),
+}
+
+/// A comparison made ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    pub(crate) path: Path,
+    pub(crate) operator: Operator,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) ignore_case: bool,
+}
+
+impl Compiled {
+    pub(crate) fn new(root: Node) -> Self {
+        Self { root }
+    }
+
+    /// Whether the condition holds of the event.
+    #[must_use]
+    pub fn matches(&self, records: &Records) -> bool {
+        self.root.matches(records)
+    }
+}
+
+impl Node {
+    fn matches(&self, records: &Records) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.matches(records)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.matches(records)),
+            Self::Not(node) => !node.matches(records),
+            Self::Test(test) => test.evaluate(records).holds(),
+        }
+    }
+}
+
+impl Test {
+    /// The one place where a comparison is evaluated.
+    fn evaluate(&self, records: &Records) -> Verdict {
+        let before = match (records.action(), records.previous()) {
+            (Action::Updated, Some(previous)) => Some(self.path.find(previous)),
+            _ => None,
+        };
+        let sight = Sight { now: records.find(&self.path), before, ignore_case: self.ignore_case };
+        self.operator.judge(sight, &self.targets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check;
+    use crate::condition::Condition;
+    use crate::json::Json;
+    use crate::records::EventView;
+    use crate::scope::Scope;
+
+    fn holds(condition: &str) -> bool {
+        let condition: Condition = serde_json::from_str(condition).unwrap();
+        let records = Records::new(EventView {
+            object: "deal".to_owned(),
+            action: Action::Updated,
+            current: Some(Json::parse(r#"{"title":"Straße","value":5}"#.as_bytes()).unwrap()),
+            previous: None,
+            previous_partial: false,
+            event: Json::object([("actor", Json::from("u1"))]),
+        });
+        check(&condition, &Scope::Object("deal".to_owned()), "condition").unwrap().matches(&records)
+    }
+
+    #[test]
+    fn groups_combine() {
+        let yes = r#"{"comparison":{"path":"deal.value","operator":"is","values":[{"decimal":"5.0"}]}}"#;
+        let no = r#"{"comparison":{"path":"deal.value","operator":"is","values":[{"text":"5"}]}}"#;
+        for (condition, expected) in [
+            (format!(r#"{{"all":[{yes},{yes}]}}"#), true),
+            (format!(r#"{{"all":[{yes},{no}]}}"#), false),
+            (format!(r#"{{"any":[{no},{yes}]}}"#), true),
+            (format!(r#"{{"any":[{no},{no}]}}"#), false),
+            (format!(r#"{{"not":{no}}}"#), true),
+            (format!(r#"{{"not":{{"any":[{no},{yes}]}}}}"#), false),
+            (r#"{"all":[]}"#.to_owned(), true),
+        ] {
+            assert_eq!(holds(&condition), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn case_counts_unless_told_otherwise() {
+        let with = |value: &str, ignore: bool| {
+            holds(&format!(
+                r#"{{"comparison":{{"path":"deal.title","operator":"is","values":[{{"text":"{value}"}}],"ignore_case":{ignore}}}}}"#
+            ))
+        };
+        assert!(with("Straße", false));
+        assert!(!with("straße", false));
+        assert!(with("STRAẞE", true));
+        assert!(!with("STRASSE", true));
+    }
+
+    #[test]
+    fn the_event_itself_can_be_asked() {
+        assert!(holds(r#"{"comparison":{"path":"event.actor","operator":"is","values":[{"text":"u1"}]}}"#));
+    }
+}

@@ -1,0 +1,305 @@
+//! The operators: what each takes, and what it says of a value. A new operator is a variant, a row in
+//! [`Operator::rule`] and an arm in [`Operator::judge`].
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decimal::Decimal;
+use crate::fold::fold;
+use crate::json::{Json, Number};
+
+/// How a field is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator {
+    /// Equals the operand, in type and value. Lists and objects equal no operand.
+    Is,
+    /// Does not equal it; holds on a missing field.
+    IsNot,
+    /// Text that has the operand's text in it, or a list that has an element which is the operand.
+    Contains,
+    /// Text that begins with the operand's.
+    StartsWith,
+    /// Missing, `null`, `""`, `[]` or `{}`.
+    IsEmpty,
+    /// Anything else.
+    IsNotEmpty,
+    /// A number above the operand.
+    GreaterThan,
+    /// A number below the operand.
+    LessThan,
+    /// A number from the first operand to the second, both included.
+    Between,
+    /// Equals one of the operands.
+    In,
+    /// The value is another than before, absent counting as a value.
+    HasChanged,
+    /// It is another than before and now is the operand.
+    HasChangedTo,
+    /// It is another than before and was the operand.
+    HasChangedFrom,
+}
+
+/// How many operands an operator takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// Exactly this many.
+    Exactly(usize),
+    /// One, up to this many.
+    UpTo(usize),
+}
+
+/// The type of an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperandType {
+    /// Text.
+    Text,
+    /// A decimal number.
+    Decimal,
+    /// Yes or no.
+    Boolean,
+    /// `null`.
+    Null,
+}
+
+/// What an operator takes, and what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// How many operands.
+    pub arity: Arity,
+    /// Of which types each of them may be.
+    pub types: &'static [OperandType],
+    /// Whether it reads the old record too, and so only takes paths into the record itself.
+    pub reads_previous: bool,
+}
+
+/// How a comparison came out, and why where that is not plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It does not, since the field is missing.
+    Missing,
+    /// It does not, since the operator says nothing of values of this type.
+    WrongType,
+    /// It does not, since the number has more digits than can be compared.
+    NotComparable,
+}
+
+/// An operand made ready: text folded where case is ignored, numbers as decimals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Text(String),
+    Decimal(Decimal),
+    Boolean(bool),
+    Null,
+}
+
+/// What an operator judges: the value now and before.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'j> {
+    pub(crate) now: Option<&'j Json>,
+    /// `None` for an event in which nothing can have changed; else the old value, if there was one.
+    pub(crate) before: Option<Option<&'j Json>>,
+    pub(crate) ignore_case: bool,
+}
+
+const SCALARS: &[OperandType] =
+    &[OperandType::Text, OperandType::Decimal, OperandType::Boolean, OperandType::Null];
+
+/// How many operands `in` takes.
+pub const MAX_IN: usize = 100;
+
+impl Operator {
+    /// Every operator.
+    pub const ALL: [Self; 13] = [
+        Self::Is,
+        Self::IsNot,
+        Self::Contains,
+        Self::StartsWith,
+        Self::IsEmpty,
+        Self::IsNotEmpty,
+        Self::GreaterThan,
+        Self::LessThan,
+        Self::Between,
+        Self::In,
+        Self::HasChanged,
+        Self::HasChangedTo,
+        Self::HasChangedFrom,
+    ];
+
+    /// What the operator takes.
+    #[must_use]
+    pub fn rule(self) -> Rule {
+        let rule = |arity, types, reads_previous| Rule { arity, types, reads_previous };
+        match self {
+            Self::Is | Self::IsNot => rule(Arity::Exactly(1), SCALARS, false),
+            Self::Contains => rule(Arity::Exactly(1), SCALARS, false),
+            Self::StartsWith => rule(Arity::Exactly(1), &[OperandType::Text], false),
+            Self::IsEmpty | Self::IsNotEmpty => rule(Arity::Exactly(0), &[], false),
+            Self::GreaterThan | Self::LessThan => rule(Arity::Exactly(1), &[OperandType::Decimal], false),
+            Self::Between => rule(Arity::Exactly(2), &[OperandType::Decimal], false),
+            Self::In => rule(Arity::UpTo(MAX_IN), SCALARS, false),
+            Self::HasChanged => rule(Arity::Exactly(0), &[], true),
+            Self::HasChangedTo | Self::HasChangedFrom => rule(Arity::Exactly(1), SCALARS, true),
+        }
+    }
+
+    /// What the operator says of what it sees. `targets` are as many and of the types that its rule says.
+    pub(crate) fn judge(self, sight: Sight<'_>, targets: &[Target]) -> Verdict {
+        match self {
+            Self::IsEmpty => Verdict::of(sight.now.is_none_or(Json::is_empty)),
+            Self::IsNotEmpty => Verdict::of(!sight.now.is_none_or(Json::is_empty)),
+            Self::IsNot => Verdict::of(!sight.now.is_some_and(|now| is_any(now, targets, sight.ignore_case))),
+            Self::HasChanged => Verdict::of(sight.has_changed()),
+            Self::HasChangedTo if !sight.has_changed() => Verdict::Fails,
+            Self::HasChangedFrom if !sight.has_changed() => Verdict::Fails,
+            Self::HasChangedFrom => match sight.before.flatten() {
+                None => Verdict::Missing,
+                Some(before) => Verdict::of(is_any(before, targets, sight.ignore_case)),
+            },
+            Self::Is
+            | Self::In
+            | Self::HasChangedTo
+            | Self::Contains
+            | Self::StartsWith
+            | Self::GreaterThan
+            | Self::LessThan
+            | Self::Between => match sight.now {
+                None => Verdict::Missing,
+                Some(now) => self.judge_value(now, targets, sight.ignore_case),
+            },
+        }
+    }
+
+    fn judge_value(self, now: &Json, targets: &[Target], ignore_case: bool) -> Verdict {
+        match (self, now, targets) {
+            (Self::Contains, Json::String(text), [Target::Text(part)]) => {
+                Verdict::of(with_case(text, ignore_case, |text| text.contains(part.as_str())))
+            }
+            (Self::Contains, Json::List(items), targets) => {
+                Verdict::of(items.iter().any(|item| is_any(item, targets, ignore_case)))
+            }
+            (Self::StartsWith, Json::String(text), [Target::Text(start)]) => {
+                Verdict::of(with_case(text, ignore_case, |text| text.starts_with(start.as_str())))
+            }
+            (Self::GreaterThan, Json::Number(number), [Target::Decimal(bound)]) => {
+                ordered(number, |number| number > *bound)
+            }
+            (Self::LessThan, Json::Number(number), [Target::Decimal(bound)]) => {
+                ordered(number, |number| number < *bound)
+            }
+            (Self::Between, Json::Number(number), [Target::Decimal(low), Target::Decimal(high)]) => {
+                ordered(number, |number| *low <= number && number <= *high)
+            }
+            (Self::Is | Self::In | Self::HasChangedTo, now, targets) => {
+                Verdict::of(is_any(now, targets, ignore_case))
+            }
+            _ => Verdict::WrongType,
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the comparison holds.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self == Self::Holds
+    }
+
+    fn of(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::Fails }
+    }
+}
+
+impl Sight<'_> {
+    fn has_changed(&self) -> bool {
+        match self.before {
+            None => false,
+            Some(before) => match (before, self.now) {
+                (None, None) => false,
+                (Some(before), Some(now)) => !same(before, now),
+                _ => true,
+            },
+        }
+    }
+}
+
+fn with_case(text: &str, ignore_case: bool, test: impl Fn(&str) -> bool) -> bool {
+    if ignore_case { test(&fold(text)) } else { test(text) }
+}
+
+fn ordered(number: &Number, test: impl Fn(Decimal) -> bool) -> Verdict {
+    Decimal::of(number).map_or(Verdict::NotComparable, |number| Verdict::of(test(number)))
+}
+
+/// Whether the value is one of the targets. A number of too many digits is none: no target has as many.
+fn is_any(value: &Json, targets: &[Target], ignore_case: bool) -> bool {
+    match value {
+        Json::Null => targets.contains(&Target::Null),
+        Json::Bool(value) => targets.contains(&Target::Boolean(*value)),
+        Json::Number(number) => {
+            Decimal::of(number).is_some_and(|number| targets.contains(&Target::Decimal(number)))
+        }
+        Json::String(text) => with_case(text, ignore_case, |text| {
+            targets.iter().any(|target| matches!(target, Target::Text(wanted) if wanted == text))
+        }),
+        Json::List(_) | Json::Object(_) => false,
+    }
+}
+
+/// Whether two values are the same: numbers as decimals (by their text where they can't be compared), objects
+/// whatever the order of their members, text by code point.
+pub(crate) fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Number(a), Json::Number(b)) => {
+            a == b
+                || matches!((Decimal::of(a), Decimal::of(b)), (Some(a), Some(b)) if a.cmp(&b) == Ordering::Equal)
+        }
+        (Json::List(a), Json::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
+            let others: std::collections::HashMap<&str, &Json> = b.iter().collect();
+            a.len() == b.len() && a.iter().all(|(name, a)| others.get(name).is_some_and(|b| same(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Json {
+        Json::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_same_in_another_spelling_is_the_same() {
+        for (a, b, expected) in [
+            ("1", "1.0", true),
+            ("1", "\"1\"", false),
+            ("null", "false", false),
+            (r#"{"a":1,"b":[1.50]}"#, r#"{"b":[1.5],"a":1}"#, true),
+            ("[1,2]", "[2,1]", false),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#, false),
+            ("\"A\"", "\"a\"", false),
+            ("99999999999999999999999999999999999999", "99999999999999999999999999999999999999", true),
+            ("99999999999999999999999999999999999999", "99999999999999999999999999999999999998", false),
+        ] {
+            assert_eq!(same(&json(a), &json(b)), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_too_many_digits_is_explained() {
+        let huge = json("99999999999999999999999999999999999999");
+        let sight = Sight { now: Some(&huge), before: None, ignore_case: false };
+        let bound = [Target::Decimal(Decimal::parse("1").unwrap())];
+        assert_eq!(Operator::GreaterThan.judge(sight, &bound), Verdict::NotComparable);
+        assert_eq!(Operator::Is.judge(sight, &bound), Verdict::Fails);
+        assert_eq!(Operator::IsNot.judge(sight, &bound), Verdict::Holds);
+    }
+}
