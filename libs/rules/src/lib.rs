@@ -1,1 +1,48 @@
 //! The condition language and the request templates: check, match, render. Pure.
+//!
+//! Who is here:
+//! - [`json`]: the event's values, numbers with their text; [`decimal`] compares them exactly.
+//! - [`Records`]: an event as conditions and templates see it; [`path`] says where in it they read.
+//! - [`Condition`]: what an author writes; [`check`] judges it when it is saved and makes a [`Compiled`], which
+//!   matches events. [`Operator`] is the list of what can be asked.
+//! - [`Step`], [`RequestTemplate`]: what an author wants sent; [`check_steps`] judges them when they are saved and
+//!   makes [`CompiledSteps`], which make a plan of rendered requests for each event, or a [`Rejection`].
+//! - [`template`]: text with placeholders, which the requests are made of.
+//! - [`join_url`]: puts a rendered path and query behind the webhook's URL when the request is sent.
+//!
+//! Nothing here reads a clock, draws a random number or does I/O; the same event gives the same answer.
+
+mod check;
+pub mod condition;
+mod context;
+pub mod decimal;
+mod fold;
+mod join;
+pub mod json;
+mod matching;
+mod operator;
+pub mod path;
+pub mod records;
+mod rejection;
+pub mod request;
+mod scope;
+mod steps;
+pub mod template;
+mod violation;
+
+pub use check::{MAX_COMPARISONS, MAX_GROUP_DEPTH, MAX_OPERAND_CHARS, check};
+pub use condition::{Comparison, Condition, Operand};
+pub use context::Context;
+pub use join::join_url;
+pub use json::Json;
+pub use matching::Compiled;
+pub use operator::{Arity, MAX_IN, OperandType, Operator, Rule, Verdict};
+pub use records::{Action, EventView, Records};
+pub use rejection::{Reason, Rejection};
+pub use request::{
+    BodyTemplate, CompiledRequest, Encoding, Method, PairValue, RenderedRequest, RequestTemplate,
+};
+pub use scope::Scope;
+pub use steps::{CompiledSteps, MAX_TOTAL_DELAY_MICROS, Planned, Step, StepLimits, check_steps};
+pub use template::{Missing, Setting};
+pub use violation::{Violation, Violations};

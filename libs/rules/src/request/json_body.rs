@@ -1,0 +1,91 @@
+//! A raw JSON body: each placeholder is a JSON value, or inside a string a part of that string.
+
+use super::MAX_BODY_BYTES;
+use crate::context::Context;
+use crate::json::{Json, escape_into};
+use crate::rejection::Reason;
+use crate::template::{Expression, Part, Template, text};
+
+/// A checked raw JSON body.
+#[derive(Debug)]
+pub(super) struct JsonBody {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Literal(String),
+    InString(Expression),
+    Value(Expression),
+}
+
+/// Follows a JSON text to tell where its strings are.
+#[derive(Default)]
+struct Position {
+    in_string: bool,
+    in_escape: bool,
+}
+
+impl Position {
+    fn pass(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                _ if self.in_escape => self.in_escape = false,
+                '\\' if self.in_string => self.in_escape = true,
+                '"' => self.in_string = !self.in_string,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl JsonBody {
+    /// Finds each placeholder's position; an error is in words.
+    pub(super) fn compile(template: Template) -> Result<Self, String> {
+        let mut position = Position::default();
+        let mut sample = String::new();
+        let mut pieces = Vec::new();
+        for part in template.into_parts() {
+            match part {
+                Part::Literal(literal) => {
+                    position.pass(&literal);
+                    sample.push_str(&literal);
+                    pieces.push(Piece::Literal(literal));
+                }
+                Part::Placeholder(_) if position.in_escape => {
+                    return Err("a placeholder stands right behind a backslash".to_owned());
+                }
+                Part::Placeholder(expression) if position.in_string => {
+                    sample.push_str(&format!("p{}", pieces.len()));
+                    pieces.push(Piece::InString(expression));
+                }
+                Part::Placeholder(expression) => {
+                    sample.push_str("null");
+                    pieces.push(Piece::Value(expression));
+                }
+            }
+        }
+        // With a value for each placeholder it must be JSON already, so that only a value's depth or a name
+        // that comes out twice is left to go wrong.
+        match Json::parse(sample.as_bytes()) {
+            Ok(_) => Ok(Self { pieces }),
+            Err(error) => Err(format!("no JSON once the placeholders are filled in: {error}")),
+        }
+    }
+
+    pub(super) fn render(&self, context: &Context<'_>) -> Result<String, Reason> {
+        let mut out = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => out.push_str(literal),
+                Piece::InString(expression) => escape_into(&mut out, &text(&*expression.value(context)?)),
+                Piece::Value(expression) => out.push_str(&expression.value(context)?.to_string()),
+            }
+            if out.len() > MAX_BODY_BYTES {
+                return Err(Reason::TooLarge { limit: MAX_BODY_BYTES });
+            }
+        }
+        Json::parse(out.as_bytes()).map_err(Reason::NotJson)?;
+        Ok(out)
+    }
+}
