@@ -194,3 +194,6 @@ impl CompiledRequest {
         Ok(RenderedRequest { method: self.method, path_and_query_suffix, headers, content_type, body })
     }
 }
+
+#[cfg(test)]
+mod tests;

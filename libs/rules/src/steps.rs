@@ -157,3 +157,101 @@ impl CompiledSteps {
         self.requests.iter().map(planned).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+    use crate::records::{Action, EventView, Records};
+    use crate::scope::Scope;
+    use crate::template::Missing;
+
+    const LIMITS: StepLimits =
+        StepLimits { max_steps: 5, max_delays: 2, max_total_delay_micros: MAX_TOTAL_DELAY_MICROS };
+
+    fn compile(steps: &str) -> Result<CompiledSteps, Violations> {
+        let steps: Vec<Step> = serde_json::from_str(steps).unwrap();
+        let setting = Setting { scope: &Scope::Object("deal".to_owned()), missing: Missing::Error };
+        check_steps(&steps, setting, LIMITS, "steps")
+    }
+
+    fn fields(steps: &str) -> Vec<String> {
+        compile(steps).unwrap_err().into_vec().into_iter().map(|violation| violation.field).collect()
+    }
+
+    fn request(webhook: &str, path: &str) -> String {
+        format!(r#"{{"request":{{"webhook":"{webhook}","request":{{"method":"POST","path":"{path}"}}}}}}"#)
+    }
+
+    fn delay(micros: i64) -> String {
+        format!(r#"{{"delay":{{"micros":{micros}}}}}"#)
+    }
+
+    fn plan(steps: &str) -> Result<Vec<Planned>, Rejection> {
+        let records = Records::new(EventView {
+            object: "deal".to_owned(),
+            action: Action::Added,
+            current: Some(Json::object([("id", Json::from(7))])),
+            previous: None,
+            previous_partial: false,
+            event: Json::object([("id", Json::from("e1"))]),
+        });
+        let nothing = Json::object::<String>([]);
+        compile(steps).unwrap().plan(&Context::new(&records, &nothing, &nothing))
+    }
+
+    #[test]
+    fn delays_go_to_the_request_behind_them() {
+        let steps = [
+            request("wh_1", "a"),
+            delay(2),
+            delay(3),
+            request("wh_2", "{{ deal.id }}"),
+            request("wh_1", "b"),
+        ];
+        let steps = format!("[{}]", steps.join(","));
+        let planned: Vec<(i64, String, String)> = plan(&steps)
+            .unwrap()
+            .into_iter()
+            .map(|planned| (planned.delay_micros, planned.webhook, planned.request.path_and_query_suffix))
+            .collect();
+        let expected = [(0, "wh_1", "a"), (5, "wh_2", "7"), (0, "wh_1", "b")];
+        assert_eq!(
+            planned,
+            expected.map(|(delay, webhook, path)| (delay, webhook.to_owned(), path.to_owned()))
+        );
+        assert_eq!(compile(&steps).unwrap().webhooks(), ["wh_1", "wh_2"]);
+    }
+
+    #[test]
+    fn a_rejection_names_its_step() {
+        let steps = format!("[{},{}]", request("wh_1", "a"), request("wh_1", "{{ deal.nope }}"));
+        assert_eq!(
+            plan(&steps).unwrap_err().to_string(),
+            "steps[1].request.path: deal.nope is missing in this event"
+        );
+    }
+
+    #[test]
+    fn steps_have_limits() {
+        assert_eq!(fields("[]"), ["steps"]);
+        assert_eq!(fields(&format!("[{}]", delay(1))), ["steps"]);
+        let many = vec![request("wh_1", "a"); 6].join(",");
+        assert_eq!(fields(&format!("[{many}]")), ["steps"]);
+        let last = request("wh_1", "a");
+        assert_eq!(fields(&format!("[{},{},{},{last}]", delay(1), delay(1), delay(1))), ["steps"]);
+        assert_eq!(fields(&format!("[{},{},{last}]", delay(MAX_TOTAL_DELAY_MICROS), delay(1))), ["steps"]);
+        assert_eq!(fields(&format!("[{},{},{last}]", delay(i64::MAX), delay(i64::MAX))), ["steps"]);
+        assert_eq!(fields(&format!("[{},{last}]", delay(0))), ["steps[0].delay"]);
+        assert_eq!(fields(&format!("[{last},{}]", delay(1))), ["steps[1]"]);
+    }
+
+    #[test]
+    fn every_mistake_of_all_steps_is_reported_at_once() {
+        let steps = format!("[{},{},{}]", delay(-1), request("", "/a"), request("wh_1", "{{ x.y }}"));
+        assert_eq!(
+            fields(&steps),
+            ["steps[0].delay", "steps[1].webhook", "steps[1].request.path", "steps[2].request.path"]
+        );
+    }
+}
