@@ -130,7 +130,7 @@ mod tests {
         let strict = Policy::default();
         for domain in SPECIAL_USE.iter().chain(&METADATA) {
             for name in
-                [format!("{domain}"), format!("{domain}."), format!("a.{domain}"), format!("a.b.{domain}.")]
+                [(*domain).to_owned(), format!("{domain}."), format!("a.{domain}"), format!("a.b.{domain}.")]
             {
                 assert!(decide_name(&name, &strict).is_err(), "{name}");
             }
