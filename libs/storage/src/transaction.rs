@@ -1,0 +1,183 @@
+//! Reading and writing: a transaction, or single statements that read, with the same SQL on both backends.
+
+use std::fmt;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
+use sluice_domain::Timestamp;
+use sluice_runtime::Clock;
+
+use crate::database::Backend;
+use crate::error::StorageError;
+use crate::rows::Row;
+
+/// What a [`Transaction`] and a [`Reader`] can both do. SQL has `$1`-style parameters on both backends.
+pub trait Query: Send + Sync {
+    /// Which dialect to speak.
+    fn backend(&self) -> Backend;
+
+    /// All rows of the answer.
+    fn all(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> impl Future<Output = Result<Vec<Row>, StorageError>> + Send;
+
+    /// The first row of the answer, if there is any.
+    fn one(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> impl Future<Output = Result<Option<Row>, StorageError>> + Send;
+
+    /// The database's time. In a transaction it is read when asked, so after every lock that was taken before.
+    fn now(&self) -> impl Future<Output = Result<Timestamp, StorageError>> + Send;
+}
+
+/// A transaction that may write; unless [committed](Transaction::commit), dropping it rolls it back.
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    backend: Backend,
+    clock: Clock,
+}
+
+/// Single statements that read, each by itself; cheap to clone. On SQLite its connections can't write.
+#[derive(Clone)]
+pub struct Reader {
+    inner: DatabaseConnection,
+    backend: Backend,
+    clock: Clock,
+}
+
+impl Transaction {
+    pub(crate) fn new(inner: DatabaseTransaction, backend: Backend, clock: Clock) -> Self {
+        Self { inner, backend, clock }
+    }
+
+    /// Runs one statement and returns how many rows it inserted, changed or deleted.
+    ///
+    /// # Errors
+    /// After one, PostgreSQL refuses everything but the end of the transaction.
+    pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StorageError> {
+        Ok(self.inner.execute_raw(self.backend.statement(sql, values)).await?.rows_affected())
+    }
+
+    /// Runs a script of several statements without parameters.
+    pub(crate) async fn script(&self, sql: &str) -> Result<(), StorageError> {
+        self.inner.execute_unprepared(sql).await?;
+        Ok(())
+    }
+
+    /// For sea-orm entities.
+    pub fn connection(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    /// Makes it all durable and visible. When it returns, the commit is synced to disk.
+    ///
+    /// # Errors
+    /// `Unavailable` leaves in doubt whether it was committed; any other error means that it was not.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        Ok(self.inner.commit().await?)
+    }
+
+    /// Undoes it all, and has done so when it returns.
+    ///
+    /// # Errors
+    /// When the connection is gone; the database undoes it by itself then.
+    pub async fn rollback(self) -> Result<(), StorageError> {
+        Ok(self.inner.rollback().await?)
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(inner: DatabaseConnection, backend: Backend, clock: Clock) -> Self {
+        Self { inner, backend, clock }
+    }
+
+    /// For sea-orm entities.
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.inner
+    }
+}
+
+impl Query for Transaction {
+    fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    async fn all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
+        all(&self.inner, self.backend, sql, values).await
+    }
+
+    async fn one(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StorageError> {
+        one(&self.inner, self.backend, sql, values).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StorageError> {
+        now(&self.inner, self.backend, &self.clock).await
+    }
+}
+
+impl Query for Reader {
+    fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    async fn all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
+        all(&self.inner, self.backend, sql, values).await
+    }
+
+    async fn one(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StorageError> {
+        one(&self.inner, self.backend, sql, values).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StorageError> {
+        now(&self.inner, self.backend, &self.clock).await
+    }
+}
+
+async fn all(
+    connection: &impl ConnectionTrait,
+    backend: Backend,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, StorageError> {
+    let rows = connection.query_all_raw(backend.statement(sql, values)).await?;
+    Ok(rows.into_iter().map(Row::from).collect())
+}
+
+async fn one(
+    connection: &impl ConnectionTrait,
+    backend: Backend,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Option<Row>, StorageError> {
+    Ok(connection.query_one_raw(backend.statement(sql, values)).await?.map(Row::from))
+}
+
+async fn now(
+    connection: &impl ConnectionTrait,
+    backend: Backend,
+    clock: &Clock,
+) -> Result<Timestamp, StorageError> {
+    match backend {
+        Backend::Sqlite => Ok(clock.now()),
+        Backend::Postgres => {
+            let row = one(connection, backend, "SELECT sluice_now()", Vec::new()).await?;
+            let row = row.ok_or_else(|| StorageError::decode("sluice_now() returned no row"))?;
+            Ok(Timestamp::from_micros(row.at(0)?))
+        }
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transaction").field(&self.backend).finish()
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reader").field(&self.backend).finish()
+    }
+}
