@@ -1,1 +1,24 @@
-//! For tests only: a database per test, a scriptable receiver, a clock to move.
+//! For tests only: what stands in for the world around a service. Everything here panics instead of returning errors.
+//!
+//! Who is here:
+//! - [`on_each_backend`], [`databases`], [`TestDatabase`]: a fresh database for each test, on SQLite and on PostgreSQL;
+//! - [`TestTime`]: one hand that moves the time of the test and of its database together;
+//! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called.
+//!
+//! Use it with the real tokio time (not `start_paused`): databases and sockets do not wait for a clock that jumps.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test has no better use for an error than to fail"
+)]
+
+mod cluster;
+mod database;
+mod receiver;
+mod time;
+
+pub use database::{TestDatabase, databases, on_each_backend, postgres, sqlite};
+pub use receiver::{Answer, Hit, Receiver};
+pub use time::TestTime;
