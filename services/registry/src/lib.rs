@@ -1,1 +1,28 @@
 //! registry: who may send what, and where to?
+//!
+//! The nouns, which know nothing of the world:
+//! - [`webhook`]: a registered target, made from a draft, moved on by changes;
+//! - [`endpoint`]: where its requests go, judged once and kept in one spelling;
+//! - [`authentication`]: how its requests prove themselves to the receiver;
+//! - [`seal`]: secrets at rest, bound to the place they belong to;
+//! - [`access`]: who may see and change which webhook;
+//! - [`entitlements`]: an account, and the rule that a newer version replaces and an older one never wins;
+//! - [`plans`]: the catalogue that comes with Sluice;
+//! - [`feed`]: what a watcher is told;
+//! - [`error`]: why a call is refused, with the stable reason of each.
+//!
+//! The doors, each touching one outside thing:
+//! - [`store`]: the tables, and every transaction on them;
+//!
+//! The plug board:
+
+pub mod access;
+pub mod authentication;
+pub mod endpoint;
+pub mod entitlements;
+pub mod error;
+pub mod feed;
+pub mod plans;
+pub mod seal;
+pub mod store;
+pub mod webhook;

@@ -1,0 +1,68 @@
+-- Who may send what, and where to. Times are microseconds since the Unix epoch, UTC; ids are the 16 bytes of a UUIDv7.
+
+CREATE TABLE accounts (
+    account TEXT NOT NULL PRIMARY KEY,
+    plan TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 0),
+    anchor BIGINT NOT NULL,
+    entitlements TEXT NOT NULL,
+    updated_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE webhooks (
+    account TEXT NOT NULL,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    kind TEXT NOT NULL CHECK (kind IN ('AUTOMATION', 'EVENT')),
+    display_name TEXT NOT NULL CHECK (display_name <> ''),
+    endpoint_url TEXT NOT NULL,
+    scheme TEXT NOT NULL CHECK (scheme IN ('NONE', 'BASIC', 'BEARER', 'API_KEY')),
+    scheme_detail TEXT,
+    credential BLOB,
+    signing_secret BLOB NOT NULL,
+    subscription_object TEXT,
+    subscription_actions TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('ENABLED', 'DISABLED')),
+    owner TEXT NOT NULL,
+    owner_is_admin BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    PRIMARY KEY (account, id),
+    CHECK ((scheme = 'NONE') = (credential IS NULL)),
+    CHECK ((scheme IN ('BASIC', 'API_KEY')) = (scheme_detail IS NOT NULL)),
+    CHECK ((kind = 'EVENT') = (subscription_object IS NOT NULL))
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX webhooks_display_name ON webhooks (account, display_name);
+
+-- What a repeated CreateWebhook is recognised by; kept 24 hours.
+CREATE TABLE requests (
+    account TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    webhook BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (account, request_id)
+) WITHOUT ROWID;
+
+CREATE INDEX requests_created_at ON requests (created_at);
+
+-- What changed, in commit order; the record itself is read as it is now.
+CREATE TABLE changes (
+    revision INTEGER NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('ACCOUNT', 'WEBHOOK')),
+    account TEXT NOT NULL,
+    webhook BLOB,
+    at BIGINT NOT NULL,
+    CHECK ((kind = 'WEBHOOK') = (webhook IS NOT NULL))
+);
+
+-- One row: the newest revision, and the newest one that is no longer kept. Every write locks it first.
+CREATE TABLE feed (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    head BIGINT NOT NULL,
+    pruned BIGINT NOT NULL,
+    CHECK (pruned <= head)
+);
+
+INSERT INTO feed (one, head, pruned) VALUES (1, 0, 0);

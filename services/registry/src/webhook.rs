@@ -1,0 +1,405 @@
+//! A registered target: who owns it, what people call it, where it leads and which events it wants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+use sluice_domain::{AccountId, Subscription, Timestamp, UserId, Violations, WebhookId};
+use thiserror::Error;
+
+use crate::authentication::{Authentication, Scheme};
+use crate::endpoint::Endpoint;
+
+/// The most characters a display name may have.
+pub const MAX_DISPLAY_NAME: usize = 120;
+
+/// What a webhook is for; fixed when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Used by automations only.
+    Automation,
+    /// Gets every event its subscription wants.
+    Event,
+}
+
+/// Whether a webhook is in use; only people move it, by an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Requests are sent.
+    Enabled,
+    /// Switched off by hand: what needs it pauses.
+    Disabled,
+}
+
+/// A stored word is not one of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no {1} of a webhook")]
+pub struct UnknownWord(String, &'static str);
+
+impl Kind {
+    /// `AUTOMATION` or `EVENT`, as people and tables read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automation => "AUTOMATION",
+            Self::Event => "EVENT",
+        }
+    }
+}
+
+impl State {
+    /// `ENABLED` or `DISABLED`, as people and tables read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "AUTOMATION" => Ok(Self::Automation),
+            "EVENT" => Ok(Self::Event),
+            _ => Err(UnknownWord(text.to_owned(), "kind")),
+        }
+    }
+}
+
+impl FromStr for State {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "ENABLED" => Ok(Self::Enabled),
+            "DISABLED" => Ok(Self::Disabled),
+            _ => Err(UnknownWord(text.to_owned(), "state")),
+        }
+    }
+}
+
+/// The text is no display name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be 1 to 120 characters, without control characters and without white space at either end")]
+pub struct DisplayNameError;
+
+/// What people pick a webhook by: 1 to 120 characters, unique in the account, compared character by character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DisplayName(Box<str>);
+
+impl DisplayName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DisplayName {
+    type Err = DisplayNameError;
+
+    fn from_str(text: &str) -> Result<Self, DisplayNameError> {
+        let characters = text.chars().count();
+        if !(1..=MAX_DISPLAY_NAME).contains(&characters)
+            || text.chars().any(char::is_control)
+            || text.trim() != text
+        {
+            return Err(DisplayNameError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A webhook as it stands, without any secret. Made by [`Draft`], moved on by [`Change`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its id; sorts by the time it was made.
+    pub id: WebhookId,
+    /// What it is for.
+    pub kind: Kind,
+    /// What people pick it by.
+    pub display_name: DisplayName,
+    /// Where requests go.
+    pub endpoint: Endpoint,
+    /// How requests prove themselves, without the secret.
+    pub scheme: Scheme,
+    /// Which events it wants: always there for an event webhook, never for the other kind.
+    pub subscription: Option<Subscription>,
+    /// Whether it is in use.
+    pub state: State,
+    /// Who made it.
+    pub owner: UserId,
+    /// Whether the owner was a global admin then.
+    pub owner_is_admin: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// 1 at first, one more with every change; the etag says it.
+    pub version: i64,
+}
+
+impl Webhook {
+    /// `accounts/{account}/webhooks/{webhook}`.
+    pub fn name(&self) -> String {
+        format!("accounts/{}/webhooks/{}", self.account, self.id)
+    }
+
+    /// What a client sends back to be refused if another change came between.
+    pub fn etag(&self) -> String {
+        self.version.to_string()
+    }
+
+    /// Takes a change over.
+    ///
+    /// # Errors
+    /// When the change does not fit the webhook's kind; nothing is taken over then.
+    pub fn apply(&mut self, change: Change, now: Timestamp) -> Result<(), Violations> {
+        let mut violations = Violations::new();
+        if let Some(subscription) = &change.subscription {
+            check_subscription(self.kind, subscription.as_ref(), &mut violations);
+        }
+        violations.into_result()?;
+
+        if let Some(display_name) = change.display_name {
+            self.display_name = display_name;
+        }
+        if let Some(endpoint) = change.endpoint {
+            self.endpoint = endpoint;
+        }
+        if let Some(authentication) = change.authentication {
+            self.scheme = authentication.scheme();
+        }
+        if let Some(subscription) = change.subscription {
+            self.subscription = subscription;
+        }
+        if let Some(state) = change.state {
+            self.state = state;
+        }
+        self.version += 1;
+        self.updated_at = now;
+        Ok(())
+    }
+}
+
+/// An event webhook needs a subscription; the other kind must not have one.
+pub fn check_subscription(kind: Kind, subscription: Option<&Subscription>, violations: &mut Violations) {
+    match (kind, subscription) {
+        (Kind::Event, None) => violations.add("webhook.subscription", "is required for an EVENT webhook"),
+        (Kind::Automation, Some(_)) => {
+            violations.add("webhook.subscription", "must be absent for an AUTOMATION webhook");
+        }
+        _ => {}
+    }
+}
+
+/// What a new webhook is to be; every part is in order by itself and with the others.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What it is for.
+    pub kind: Kind,
+    /// What people pick it by.
+    pub display_name: DisplayName,
+    /// Where requests go.
+    pub endpoint: Endpoint,
+    /// How requests prove themselves, secret included.
+    pub authentication: Authentication,
+    /// Which events it wants.
+    pub subscription: Option<Subscription>,
+    /// Whether it is in use from the start.
+    pub state: State,
+}
+
+/// Where a new webhook comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Whose it is to be.
+    pub account: AccountId,
+    /// Its id, just minted.
+    pub id: WebhookId,
+    /// Who makes it.
+    pub owner: UserId,
+    /// Whether that is a global admin.
+    pub owner_is_admin: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Draft {
+    /// The webhook this becomes.
+    pub fn into_webhook(self, origin: Origin) -> Webhook {
+        Webhook {
+            account: origin.account,
+            id: origin.id,
+            kind: self.kind,
+            display_name: self.display_name,
+            endpoint: self.endpoint,
+            scheme: self.authentication.scheme(),
+            subscription: self.subscription,
+            state: self.state,
+            owner: origin.owner,
+            owner_is_admin: origin.owner_is_admin,
+            created_at: origin.at,
+            updated_at: origin.at,
+            version: 1,
+        }
+    }
+
+    /// Tells one request from another under the same request id: everything that was asked for and by whom.
+    ///
+    /// It covers secrets, so it has to be sealed wherever it is kept.
+    pub fn digest(&self, by: &UserId, given_secret: &[u8]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(by.as_str().as_bytes());
+        part(self.kind.as_str().as_bytes());
+        part(self.display_name.as_str().as_bytes());
+        part(self.endpoint.as_str().as_bytes());
+        part(self.state.as_str().as_bytes());
+        let scheme = self.authentication.scheme();
+        part(scheme.word().as_bytes());
+        part(scheme.detail().unwrap_or_default().as_bytes());
+        part(self.authentication.secret().map_or("", sluice_domain::Secret::expose).as_bytes());
+        if let Some(subscription) = &self.subscription {
+            part(subscription.object.as_ref().map_or("*", |object| object.as_str()).as_bytes());
+            for action in &subscription.actions {
+                part(action.as_str().as_bytes());
+            }
+        }
+        part(b"signing");
+        part(given_secret);
+        hash.finalize().into()
+    }
+}
+
+/// What is to change of a webhook; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// A new name.
+    pub display_name: Option<DisplayName>,
+    /// A new target.
+    pub endpoint: Option<Endpoint>,
+    /// A new proof, its secret included.
+    pub authentication: Option<Authentication>,
+    /// A new subscription; `Some(None)` takes it away, which only an automation webhook bears.
+    pub subscription: Option<Option<Subscription>>,
+    /// Switched on or off.
+    pub state: Option<State>,
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_domain::Secret;
+
+    use super::*;
+
+    fn draft(kind: Kind) -> Draft {
+        Draft {
+            kind,
+            display_name: "Won deals".parse().unwrap(),
+            endpoint: Endpoint::stored("https://hooks.example.com/in".to_owned()),
+            authentication: Authentication::none(),
+            subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
+            state: State::Enabled,
+        }
+    }
+
+    fn webhook(kind: Kind) -> Webhook {
+        draft(kind).into_webhook(Origin {
+            account: "acme".parse().unwrap(),
+            id: WebhookId::mint(Timestamp::EPOCH, [1; 10]),
+            owner: "u1".parse().unwrap(),
+            owner_is_admin: false,
+            at: Timestamp::EPOCH,
+        })
+    }
+
+    #[test]
+    fn display_names_count_characters_and_not_bytes() {
+        assert!("ü".repeat(120).parse::<DisplayName>().is_ok());
+        for bad in ["", " ", "a ", "\ta", "a\nb", "a\0", &"ü".repeat(121)] {
+            assert!(bad.parse::<DisplayName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn kinds_and_states_read_back_as_they_are_written() {
+        for kind in [Kind::Automation, Kind::Event] {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for state in [State::Enabled, State::Disabled] {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        assert!("event".parse::<Kind>().is_err());
+    }
+
+    #[test]
+    fn a_change_takes_only_what_it_names_and_moves_the_version() {
+        let mut held = webhook(Kind::Event);
+        let before = held.clone();
+        let change = Change { state: Some(State::Disabled), ..Change::default() };
+        held.apply(change, Timestamp::from_micros(9)).unwrap();
+        let expected = Webhook {
+            state: State::Disabled,
+            version: 2,
+            updated_at: Timestamp::from_micros(9),
+            ..before.clone()
+        };
+        assert_eq!(held, expected);
+        assert_ne!(held.etag(), before.etag());
+    }
+
+    #[test]
+    fn a_subscription_must_fit_the_kind_and_a_misfit_changes_nothing() {
+        for (kind, subscription) in
+            [(Kind::Event, None), (Kind::Automation, Some(Subscription { object: None, actions: vec![] }))]
+        {
+            let mut held = webhook(kind);
+            let change = Change {
+                subscription: Some(subscription),
+                state: Some(State::Disabled),
+                ..Change::default()
+            };
+            let violations = held.apply(change, Timestamp::from_micros(9)).unwrap_err();
+            assert_eq!(violations.iter().next().unwrap().field, "webhook.subscription");
+            assert_eq!(held, webhook(kind));
+        }
+    }
+
+    #[test]
+    fn the_digest_tells_every_part_of_a_request() {
+        let (one, two): (UserId, UserId) = ("u1".parse().unwrap(), "u2".parse().unwrap());
+        let first = draft(Kind::Event).digest(&one, b"");
+        assert_eq!(first, draft(Kind::Event).digest(&one, b""));
+        let bearer = |token: &str| Authentication::bearer(Secret::new(token)).unwrap();
+        let others = [
+            draft(Kind::Automation),
+            Draft { display_name: "Other".parse().unwrap(), ..draft(Kind::Event) },
+            Draft { endpoint: Endpoint::stored("https://b.example.com/".to_owned()), ..draft(Kind::Event) },
+            Draft { authentication: bearer("one"), ..draft(Kind::Event) },
+            Draft { authentication: bearer("two"), ..draft(Kind::Event) },
+            Draft { state: State::Disabled, ..draft(Kind::Event) },
+        ];
+        let mut digests: Vec<_> = others.iter().map(|other| other.digest(&one, b"")).collect();
+        digests.extend([
+            draft(Kind::Event).digest(&one, b"secret"),
+            draft(Kind::Event).digest(&two, b""),
+            first,
+        ]);
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), others.len() + 3);
+    }
+}
