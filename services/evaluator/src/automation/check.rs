@@ -1,0 +1,235 @@
+//! The checks before an automation is saved or activated: everything that is wrong with it, at once.
+
+use sluice_domain::{Entitlements, Subscription, Violations, WebhookId};
+use sluice_rules::{Condition, Missing, RequestTemplate, Setting, Step, check, check_steps};
+
+use super::compiled::HOUSE_LIMITS;
+use super::{Definition, MAX_NAME_CHARS, scope};
+use crate::snapshot::AccountView;
+use crate::webhook::WebhookKind;
+
+/// A definition as far as it could be read: `None` where the request said something that can't be one.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The display name, unchecked.
+    pub display_name: String,
+    /// The trigger.
+    pub trigger: Option<Subscription>,
+    /// The condition.
+    pub condition: Option<Condition>,
+    /// The steps.
+    pub steps: Option<Vec<Step>>,
+    /// What a placeholder without a value is.
+    pub missing: Missing,
+}
+
+/// What kind of rule is broken beside the fields' own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The account has no such webhook.
+    WebhookUnknown(String),
+    /// The webhook is not for automations.
+    WebhookKind(WebhookId),
+    /// More than the plan allows.
+    PlanLimit {
+        /// What is limited: `steps` or `delays`.
+        limit: &'static str,
+        /// How many there are.
+        used: usize,
+        /// How many the plan allows.
+        of: u32,
+    },
+}
+
+/// Everything that is wrong with an automation.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Broken rules of fields alone.
+    pub violations: Violations,
+    /// The others, each with its field and its words.
+    pub found: Vec<(Finding, String, String)>,
+}
+
+impl Findings {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.violations.is_empty() && self.found.is_empty()
+    }
+
+    fn add(&mut self, finding: Finding, field: String, words: String) {
+        self.found.push((finding, field, words));
+    }
+}
+
+/// Checks a whole draft against the language, the plan and the account's webhooks. `found` is what reading the request
+/// found already. Fields are named from the automation: `steps[0].request.path`.
+///
+/// # Errors
+/// Everything that is wrong, when something is.
+pub fn check_draft(
+    draft: Draft,
+    found: Violations,
+    entitlements: &Entitlements,
+    view: &AccountView,
+) -> Result<Definition, Findings> {
+    let mut findings = Findings { violations: found, found: Vec::new() };
+    let violations = &mut findings.violations;
+    let name_chars = draft.display_name.chars().count();
+    if name_chars == 0 || name_chars > MAX_NAME_CHARS || draft.display_name.chars().any(char::is_control) {
+        let rule = format!("must be 1 to {MAX_NAME_CHARS} characters, none of them a control character");
+        violations.add("display_name", rule);
+    }
+    let scope = draft.trigger.as_ref().map_or(sluice_rules::Scope::AnyObject, scope);
+    let setting = Setting { scope: &scope, missing: draft.missing };
+    if let Some(condition) = &draft.condition {
+        take(violations, check(condition, &scope, "condition").err());
+    }
+    if let Some(steps) = &draft.steps {
+        take(violations, check_steps(steps, setting, HOUSE_LIMITS, "steps").err());
+        check_plan(steps, entitlements, &mut findings);
+        check_webhooks(steps, view, &mut findings);
+    }
+    match (draft.trigger, draft.condition, draft.steps) {
+        (Some(trigger), Some(condition), Some(steps)) if findings.is_empty() => Ok(Definition {
+            display_name: draft.display_name,
+            trigger,
+            condition,
+            steps,
+            missing: draft.missing,
+        }),
+        _ => Err(findings),
+    }
+}
+
+/// Checks what an activation needs of the plan: that the automation has not more steps or delays than it allows now.
+///
+/// # Errors
+/// Everything that is too much.
+pub fn check_plan_limits(definition: &Definition, entitlements: &Entitlements) -> Result<(), Findings> {
+    let mut findings = Findings::default();
+    check_plan(&definition.steps, entitlements, &mut findings);
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+fn take(violations: &mut Violations, found: Option<sluice_rules::Violations>) {
+    for violation in found.map(sluice_rules::Violations::into_vec).into_iter().flatten() {
+        violations.add(violation.field, violation.description);
+    }
+}
+
+fn check_plan(steps: &[Step], entitlements: &Entitlements, findings: &mut Findings) {
+    let delays = steps.iter().filter(|step| matches!(step, Step::Delay { .. })).count();
+    for (limit, used, of) in
+        [("steps", steps.len(), entitlements.steps), ("delays", delays, entitlements.delays)]
+    {
+        if used > of as usize {
+            let words = format!("{used} {limit}; plan {} allows {of}", entitlements.plan);
+            findings.add(Finding::PlanLimit { limit, used, of }, "steps".to_owned(), words);
+        }
+    }
+}
+
+fn check_webhooks(steps: &[Step], view: &AccountView, findings: &mut Findings) {
+    for (index, step) in steps.iter().enumerate() {
+        let Step::Request { webhook: id, request } = step else { continue };
+        let field = format!("steps[{index}].request.webhook");
+        let Some(webhook) = id.parse().ok().and_then(|id| view.webhook(id)) else {
+            findings.add(
+                Finding::WebhookUnknown(id.clone()),
+                field,
+                format!("the account has no webhook {id}"),
+            );
+            continue;
+        };
+        if webhook.kind != WebhookKind::Automation {
+            let words = format!("{id} is an EVENT webhook; steps need one of kind AUTOMATION");
+            findings.add(Finding::WebhookKind(webhook.id), field, words);
+        } else if appends(request) && !webhook.appendable {
+            findings
+                .violations
+                .add(field, "its URL must end in `/`, `&`, `?` or `=` for a path or query to be appended");
+        }
+    }
+}
+
+fn appends(request: &RequestTemplate) -> bool {
+    request.path.as_ref().is_some_and(|path| !path.is_empty()) || !request.query.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::tests::definition;
+    use super::*;
+    use crate::evaluate::tests::entitlements;
+    use crate::webhook::{Owner, Webhook};
+
+    fn view(kind: WebhookKind, appendable: bool) -> AccountView {
+        let id: WebhookId = "wh_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+        let webhook = Webhook { id, kind, appendable, subscription: None, owner: Owner::Admin };
+        AccountView::new(None, BTreeMap::from([(id, Arc::new(webhook))]))
+    }
+
+    fn draft() -> Draft {
+        let Definition { display_name, trigger, condition, steps, missing } = definition();
+        Draft {
+            display_name,
+            trigger: Some(trigger),
+            condition: Some(condition),
+            steps: Some(steps),
+            missing,
+        }
+    }
+
+    fn findings(draft: Draft, view: &AccountView) -> Findings {
+        check_draft(draft, Violations::new(), &entitlements(), view).unwrap_err()
+    }
+
+    #[test]
+    fn a_sound_draft_becomes_its_definition() {
+        let view = view(WebhookKind::Automation, false);
+        let checked = check_draft(draft(), Violations::new(), &entitlements(), &view).unwrap();
+        assert_eq!(checked, definition());
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let mut bad = draft();
+        bad.display_name = String::new();
+        bad.condition =
+            Some(serde_json::from_str(r#"{"comparison":{"path":"person.x","operator":"is"}}"#).unwrap());
+        let steps = bad.steps.as_mut().unwrap();
+        let again = steps[0].clone();
+        steps.extend(vec![Step::Delay { micros: 1_000_000 }; 3]);
+        steps.extend(vec![again; 8]);
+        let found = findings(bad, &AccountView::default());
+        let fields: Vec<&str> = found.violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert!(
+            fields.contains(&"display_name") && fields.contains(&"condition.comparison.path"),
+            "{fields:?}"
+        );
+        let limits =
+            found.found.iter().filter(|(finding, ..)| matches!(finding, Finding::PlanLimit { .. })).count();
+        let unknown =
+            found.found.iter().filter(|(finding, ..)| matches!(finding, Finding::WebhookUnknown(_))).count();
+        assert_eq!((limits, unknown), (1, 9));
+    }
+
+    #[test]
+    fn webhooks_must_exist_be_for_automations_and_take_what_is_appended() {
+        let found = findings(draft(), &AccountView::default());
+        assert!(matches!(found.found[0].0, Finding::WebhookUnknown(_)));
+        let found = findings(draft(), &view(WebhookKind::Event, true));
+        assert!(matches!(found.found[0].0, Finding::WebhookKind(_)));
+        let mut appending = draft();
+        if let Some(Step::Request { request, .. }) = appending.steps.as_mut().unwrap().first_mut() {
+            request.path = Some("deals/{{ deal.id }}".to_owned());
+        }
+        let found = findings(appending.clone(), &view(WebhookKind::Automation, false));
+        assert_eq!(found.violations.iter().next().unwrap().field, "steps[0].request.webhook");
+        let open = view(WebhookKind::Automation, true);
+        assert!(check_draft(appending, Violations::new(), &entitlements(), &open).is_ok());
+    }
+}

@@ -1,0 +1,58 @@
+-- One row: grows with every change of any automation, so that every replica sees with one look that something changed.
+-- Whoever changes an automation takes this row first, so revisions are in commit order.
+CREATE TABLE automations_revision (
+    one BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+    revision BIGINT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO automations_revision (one, revision) VALUES (1, 0);
+
+-- The latest revision at which an account's automations changed.
+CREATE TABLE account_revisions (
+    account TEXT NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX account_revisions_by_revision ON account_revisions (revision);
+
+CREATE TABLE automations (
+    account TEXT NOT NULL,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    definition TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'INACTIVE')),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    generation BIGINT NOT NULL CHECK (generation >= 0),
+    owner TEXT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (account, id),
+    CHECK (state = 'INACTIVE' OR generation >= 1)
+) WITHOUT ROWID;
+CREATE INDEX automations_active ON automations (account, id) WHERE state = 'ACTIVE';
+
+-- Which automations name a webhook.
+CREATE TABLE automation_webhooks (
+    account TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    automation BLOB NOT NULL,
+    PRIMARY KEY (account, webhook, automation)
+) WITHOUT ROWID;
+CREATE INDEX automation_webhooks_by_automation ON automation_webhooks (account, automation);
+
+-- Answers of CreateAutomation by request id, for 24 hours.
+CREATE TABLE create_requests (
+    account TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    automation BLOB NOT NULL,
+    owner TEXT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (account, request_id)
+) WITHOUT ROWID;
+CREATE INDEX create_requests_by_age ON create_requests (created_at);
+
+-- Outbox: stop markers that the dispatcher has not confirmed yet.
+CREATE TABLE stops (
+    account TEXT NOT NULL,
+    automation BLOB NOT NULL,
+    generation BIGINT NOT NULL CHECK (generation >= 1),
+    PRIMARY KEY (account, automation)
+) WITHOUT ROWID;
