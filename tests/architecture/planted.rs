@@ -113,7 +113,7 @@ pub(crate) fn nouns(stage: &Tree) {
     caught(stage, "services/dispatcher/src/retry/planted.rs", "use tokio::time;", rooms::check, "tokio");
     caught(stage, "services/registry/src/planted.rs", "use sluice_egress::Egress;", rooms::check, "Egress");
     caught(
-        real,
+        stage,
         "services/registry/src/planted.rs",
         "use sluice_egress as e;",
         rooms::check,
@@ -127,7 +127,7 @@ pub(crate) fn nouns(stage: &Tree) {
         "aws_lc_rs::rand",
     );
     caught(
-        real,
+        stage,
         "services/evaluator/src/planted.rs",
         "use governor::Quota; use moka::x;",
         rooms::check,
@@ -193,7 +193,7 @@ pub(crate) fn doors(stage: &Tree) {
     }
     assert_eq!(rooms::rooms_with_generated_types(), ["grpc", "clients"]);
     free(
-        real,
+        stage,
         "services/dispatcher/src/service.rs",
         "use tokio::time; use crate::{grpc, store, worker};",
         rooms::check,
@@ -221,7 +221,7 @@ pub(crate) fn files(stage: &Tree) {
         caught(stage, path, text, files::check, word);
     }
     free(
-        real,
+        stage,
         path,
         "#[cfg(test)] mod tests { use super::*; use proptest::prelude::*; } // unsafe",
         files::check,
@@ -242,7 +242,7 @@ pub(crate) fn manifests(stage: &Tree) {
     let sound = "[package]\nlicense.workspace = true\n[lints]\nworkspace = true\n";
     let with = |more: &str| format!("{sound}{more}");
     free(
-        real,
+        stage,
         "libs/planted/Cargo.toml",
         &with("[dependencies]\nsluice-domain.workspace = true"),
         manifests::check,
