@@ -1,0 +1,102 @@
+//! The number of executions an account may start in one billing period, and how much of it is used.
+
+use chrono::{Datelike as _, Months};
+use sluice_domain::{Allowance, Timestamp};
+
+/// An allowance in force: the period that runs and what is used of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowanceLedger {
+    /// What was promised for each period.
+    pub promised: Allowance,
+    /// The first instant of the period.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+    /// Units added for this period alone.
+    pub granted: i64,
+    /// Units spent in this period.
+    pub used: i64,
+}
+
+impl AllowanceLedger {
+    /// A fresh ledger for the period in which `now` lies.
+    pub fn fresh(promised: Allowance, now: Timestamp) -> Self {
+        let (start, end) = period_of(promised.anchor, now);
+        Self { promised, start, end, granted: 0, used: 0 }
+    }
+
+    /// Begins the period in which `now` lies, if the one on record is over. Grants end with their period.
+    pub fn roll(&mut self, now: Timestamp) {
+        if now >= self.end {
+            *self = Self::fresh(self.promised, now);
+        }
+    }
+
+    /// Puts another promise in force, keeping what is used. Another anchor moves the period's bounds, not its use.
+    pub fn change(&mut self, promised: Allowance, now: Timestamp) {
+        let (start, end) = period_of(promised.anchor, now);
+        *self = Self { promised, start, end, granted: self.granted, used: self.used };
+    }
+
+    /// Units that may still be spent in this period.
+    pub const fn left(&self) -> i64 {
+        let left = self.promised.amount.saturating_add(self.granted).saturating_sub(self.used);
+        if left < 0 { 0 } else { left }
+    }
+}
+
+/// The calendar month counted from `anchor` in which `now` lies: its first instant, and the first after it.
+/// A day that a month does not have counts as that month's last.
+fn period_of(anchor: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
+    let (Some(first), Some(instant)) = (anchor.to_datetime(), now.to_datetime()) else {
+        return (now, Timestamp::from_micros(i64::MAX));
+    };
+    let boundary = |months: i32| {
+        let step = Months::new(months.unsigned_abs());
+        let moved = if months < 0 { first.checked_sub_months(step) } else { first.checked_add_months(step) };
+        moved.map_or(Timestamp::from_micros(i64::MAX), Timestamp::from)
+    };
+    let apart = |at: &chrono::DateTime<chrono::Utc>| at.year() * 12 + i32::try_from(at.month0()).unwrap_or(0);
+    let mut months = apart(&instant) - apart(&first);
+    if boundary(months) > now {
+        months -= 1;
+    }
+    (boundary(months), boundary(months + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap())
+    }
+
+    #[test]
+    fn periods_are_calendar_months_from_the_anchor() {
+        let anchor = at("2026-01-31T12:00:00Z");
+        for (now, start, end) in [
+            ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z", "2026-02-28T12:00:00Z"),
+            ("2026-02-28T11:59:59Z", "2026-01-31T12:00:00Z", "2026-02-28T12:00:00Z"),
+            ("2026-02-28T12:00:00Z", "2026-02-28T12:00:00Z", "2026-03-31T12:00:00Z"),
+            ("2025-12-31T11:00:00Z", "2025-11-30T12:00:00Z", "2025-12-31T12:00:00Z"),
+        ] {
+            assert_eq!(period_of(anchor, at(now)), (at(start), at(end)), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_new_period_forgets_use_and_grants_and_a_changed_promise_keeps_them() {
+        let promised = Allowance { amount: 10, anchor: at("2026-01-01T00:00:00Z") };
+        let mut ledger = AllowanceLedger::fresh(promised, at("2026-03-10T00:00:00Z"));
+        ledger.used = 8;
+        ledger.granted = 5;
+        assert_eq!(ledger.left(), 7);
+        ledger.change(Allowance { amount: 2, ..promised }, at("2026-03-11T00:00:00Z"));
+        assert_eq!(ledger.left(), 0);
+        ledger.roll(at("2026-03-31T23:59:59Z"));
+        assert_eq!(ledger.used, 8);
+        ledger.roll(at("2026-04-01T00:00:00Z"));
+        assert_eq!((ledger.used, ledger.granted, ledger.left()), (0, 0, 2));
+    }
+}

@@ -1,0 +1,76 @@
+//! The right to try one delivery now, held by one owner until its lease ends.
+
+use sluice_domain::{AccountId, ExecutionId, Span, Timestamp};
+
+use crate::attempt::Attempt;
+use crate::execution::Next;
+use crate::plan::Plan;
+
+/// One delivery to be dialled. The attempt is on record already, with the pending work.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The account.
+    pub account: AccountId,
+    /// The execution's place in the order of acceptance: its key in the tables.
+    pub seq: i64,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The execution that brought the event about, if one did.
+    pub cause: Option<ExecutionId>,
+    /// The W3C trace context it belongs to.
+    pub traceparent: String,
+    /// The requests.
+    pub plan: Plan,
+    /// Which of them is to be sent.
+    pub step: usize,
+    /// The attempt's number within the delivery.
+    pub attempt: i64,
+    /// Retries of the delivery used before.
+    pub retries: u32,
+    /// What every later write must show.
+    pub token: i64,
+    /// When it was claimed, by the database's clock.
+    pub claimed_at: Timestamp,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// The account.
+    pub account: AccountId,
+    /// The execution's key.
+    pub seq: i64,
+    /// The token of the claim.
+    pub token: i64,
+    /// The attempt to keep; `None` when it was handed back undialled.
+    pub attempt: Option<Attempt>,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// How the report of a claim was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// It is on disk.
+    Recorded,
+    /// The lease ended and another took over: nothing was written.
+    ClaimLost,
+}
+
+/// The lengths of time that keep two owners from dialling the same delivery, derived from one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// How long a claim holds.
+    pub length: Span,
+    /// How long after its claim a delivery may still be dialled.
+    pub send_within: Span,
+}
+
+impl Lease {
+    /// A lease under which an attempt of at most `request_timeout` ends, and is recorded, before anybody else takes over.
+    pub const fn for_timeout(request_timeout: Span) -> Self {
+        let margin = Span::from_secs(5);
+        let send_within = Span::from_secs(10);
+        Self { length: request_timeout.plus(send_within).plus(margin), send_within }
+    }
+}

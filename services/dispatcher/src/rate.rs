@@ -1,0 +1,239 @@
+//! The rate an account was promised, kept as governor's GCRA on a state that lives in the database.
+//!
+//! The state is one number, the theoretical arrival time (TAT) in nanoseconds since the Unix epoch, so that it means the same
+//! to every replica and after every restart. Promised exactly: at most `burst + window / t` starts in any window, where
+//! `t = per / units` rounded up to the nanosecond.
+
+use std::cell::Cell;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
+use governor::{Quota, RateLimiter};
+use sluice_domain::{Rate, Timestamp};
+
+/// A rate in force: what was promised and how much of it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    rate: Rate,
+    tat: u64,
+}
+
+/// The state of one limiter for the length of one decision: read from a row before, written back after.
+struct Row(Cell<u64>);
+
+impl StateStore for Row {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, tat) = f(Some(Nanos::new(self.0.get())))?;
+        self.0.set(tat.as_u64());
+        Ok(outcome)
+    }
+}
+
+/// An instant of the database's clock. Governor counts from the first reading, which here is always the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Instant(u64);
+
+impl std::ops::Add<Nanos> for Instant {
+    type Output = Self;
+
+    fn add(self, nanos: Nanos) -> Self {
+        Self(self.0.saturating_add(nanos.as_u64()))
+    }
+}
+
+impl Reference for Instant {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        Nanos::new(self.0.saturating_sub(earlier.0))
+    }
+
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.saturating_sub(duration.as_u64()))
+    }
+}
+
+/// Shows the epoch when the limiter is made, then the time of the decision.
+struct DecisionClock(Cell<u64>);
+
+impl Clock for DecisionClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        Instant(self.0.get())
+    }
+}
+
+impl RateLimit {
+    /// A rate of which nothing is used.
+    pub const fn unused(rate: Rate) -> Self {
+        Self { rate, tat: 0 }
+    }
+
+    /// A rate with its stored state: nanoseconds since the epoch.
+    pub fn stored(rate: Rate, tat: i64) -> Self {
+        Self { rate, tat: u64::try_from(tat).unwrap_or(0) }
+    }
+
+    /// What was promised.
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The state to store: nanoseconds since the epoch.
+    pub fn tat(&self) -> i64 {
+        i64::try_from(self.tat).unwrap_or(i64::MAX)
+    }
+
+    /// Takes up to `wanted` cells at `now` and says how many there were.
+    pub fn take(&mut self, now: Timestamp, wanted: usize) -> usize {
+        let Some(quota) = self.quota() else { return 0 };
+        let limiter: RateLimiter<NotKeyed, Row, DecisionClock, NoOpMiddleware<Instant>> =
+            RateLimiter::new(quota, Row(Cell::new(self.tat)), DecisionClock(Cell::new(0)));
+        limiter.clock().0.set(now.as_nanos());
+        let taken = (0..wanted).take_while(|_| limiter.check().is_ok()).count();
+        self.tat = limiter.into_state_store().0.get();
+        taken
+    }
+
+    /// How many of `wanted` cells there are at `now`, without taking them.
+    pub fn available(&self, now: Timestamp, wanted: usize) -> usize {
+        self.clone().take(now, wanted)
+    }
+
+    /// When a cell comes free for what has `ahead` others before it, if nothing else is taken; `None` when the rate is zero.
+    pub fn free_at(&self, now: Timestamp, ahead: u64) -> Option<Timestamp> {
+        let t = self.cell()?;
+        let tolerance = t.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let base = self.tat.max(now.as_nanos());
+        let earliest = base.saturating_add(t.saturating_mul(ahead)).saturating_sub(tolerance);
+        let micros = i64::try_from(earliest.div_ceil(1_000)).unwrap_or(i64::MAX);
+        Some(Timestamp::from_micros(micros).max(now))
+    }
+
+    /// Puts another rate in force, keeping what is used in cells (up to the new burst).
+    pub fn change(&mut self, now: Timestamp, rate: Rate) {
+        let used = match self.cell() {
+            Some(t) => self.tat.saturating_sub(now.as_nanos()).div_ceil(t),
+            None => 0,
+        };
+        self.rate = rate;
+        let used = used.min(u64::from(rate.burst));
+        self.tat = match self.cell() {
+            Some(t) if used > 0 => now.as_nanos().saturating_add(t.saturating_mul(used)),
+            _ => self.tat.min(now.as_nanos()),
+        };
+    }
+
+    /// The time one cell stands for, in nanoseconds.
+    fn cell(&self) -> Option<u64> {
+        let per = u64::try_from(self.rate.per.as_micros()).ok()?.checked_mul(1_000)?;
+        (self.rate.units > 0 && self.rate.burst > 0 && per > 0)
+            .then(|| per.div_ceil(u64::from(self.rate.units)))
+    }
+
+    fn quota(&self) -> Option<Quota> {
+        let burst = NonZeroU32::new(self.rate.burst)?;
+        Some(Quota::with_period(Duration::from_nanos(self.cell()?))?.allow_burst(burst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sluice_domain::Span;
+
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(1_795_000_000_000_000 + micros)
+    }
+
+    fn per_minute(units: u32, burst: u32) -> Rate {
+        Rate { units, per: Span::from_secs(60), burst }
+    }
+
+    #[test]
+    fn a_full_burst_is_admitted_and_then_one_cell_at_a_time() {
+        let mut limit = RateLimit::unused(per_minute(60, 5));
+        assert_eq!(limit.take(at(0), 100), 5);
+        assert_eq!(limit.take(at(999_999), 1), 0);
+        assert_eq!(limit.take(at(1_000_000), 2), 1);
+    }
+
+    #[test]
+    fn state_survives_storing() {
+        let mut limit = RateLimit::unused(per_minute(60, 5));
+        limit.take(at(0), 3);
+        let again = RateLimit::stored(limit.rate(), limit.tat());
+        assert_eq!(again.available(at(0), 100), 2);
+    }
+
+    #[test]
+    fn zero_rate_admits_nothing_and_never_will() {
+        let mut limit = RateLimit::unused(per_minute(0, 0));
+        assert_eq!(limit.take(at(0), 1), 0);
+        assert_eq!(limit.free_at(at(0), 0), None);
+    }
+
+    #[test]
+    fn a_changed_rate_keeps_what_is_used_in_cells() {
+        let mut limit = RateLimit::unused(per_minute(60, 10));
+        limit.take(at(0), 10);
+        limit.change(at(0), per_minute(600, 100));
+        assert_eq!(limit.available(at(0), 1_000), 90);
+        limit.change(at(0), per_minute(60, 5));
+        assert_eq!(limit.available(at(0), 1_000), 0);
+        assert_eq!(limit.free_at(at(0), 0), Some(at(1_000_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_window_admits_at_most_burst_and_its_share(
+            units in 1_u32..500, burst in 1_u32..50, steps in prop::collection::vec((0_i64..3_000_000, 1_usize..20), 1..200)
+        ) {
+            let rate = per_minute(units, burst);
+            let mut limit = RateLimit::unused(rate);
+            let t = 60_000_000_000_u128.div_ceil(u128::from(units));
+            let mut now = 0_i64;
+            let mut starts: Vec<i64> = Vec::new();
+            for (pause, wanted) in steps {
+                now += pause;
+                starts.extend(std::iter::repeat_n(now, limit.take(at(now), wanted)));
+            }
+            let burst = burst as usize;
+            for (first, from) in starts.iter().enumerate() {
+                for (last, to) in starts.iter().enumerate().skip(first + burst) {
+                    let beyond = (last - first + 1 - burst) as u128;
+                    prop_assert!(((to - from) as u128) * 1_000 >= beyond * t);
+                }
+            }
+        }
+
+        #[test]
+        fn the_promised_time_is_the_first_at_which_the_cell_is_there(
+            units in 1_u32..5_000, burst in 1_u32..50, ahead in 0_u64..200, used in 0_usize..60
+        ) {
+            let mut limit = RateLimit::unused(per_minute(units, burst));
+            limit.take(at(0), used);
+            let free = limit.free_at(at(0), ahead).unwrap();
+            let wanted = usize::try_from(ahead).unwrap() + 1;
+            let mut taken = 0;
+            let mut clock = at(0);
+            while taken < wanted {
+                let next = limit.free_at(clock, 0).unwrap();
+                clock = next;
+                taken += limit.take(clock, wanted - taken);
+            }
+            prop_assert!(clock.since(free) <= Span::from_micros(i64::try_from(wanted).unwrap()));
+            prop_assert!(free <= clock);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The dispatcher's tables, on SQLite and PostgreSQL alike: every write of an execution's life is one transaction here.
+//!
+//! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
+//! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `control` is what people, billing
+//! and the registry ask for. `history` only reads. Transactions that touch an account lock its row first, in key order.
+
+mod accept;
+mod accounts;
+mod claim;
+mod control;
+mod endings;
+mod executions;
+mod finish;
+mod gates;
+mod history;
+mod lanes;
+mod pending;
+mod receipts;
+mod rescue;
+mod sql;
+
+use sluice_runtime::Entropy;
+use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate};
+
+pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Work};
+pub use control::{Cancelled, Retried, Stopped};
+pub use history::{ExecutionPage, Filter};
+
+use crate::claim::Lease;
+use crate::retry::Schedule;
+
+/// What became of the tables: the outcome of a call, or why there is none.
+pub(crate) type Result<T> = std::result::Result<T, StorageError>;
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    name: "dispatcher_0001",
+    sqlite: include_str!("store/schema/0001_sqlite.sql"),
+    postgres: include_str!("store/schema/0001_postgres.sql"),
+}];
+
+/// The tables of one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    entropy: Entropy,
+    lease: Lease,
+    schedule: Schedule,
+    lanes: lanes::Lanes,
+}
+
+impl Store {
+    /// Brings the tables up to date and opens them.
+    ///
+    /// # Errors
+    /// When the database can't be migrated.
+    pub async fn open(
+        database: Database,
+        entropy: Entropy,
+        lease: Lease,
+        schedule: Schedule,
+    ) -> std::result::Result<Self, MigrationError> {
+        migrate(&database, MIGRATIONS).await?;
+        Ok(Self { database, entropy, lease, schedule, lanes: lanes::Lanes::default() })
+    }
+
+    /// The database beneath.
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The lease that claims get.
+    pub const fn lease(&self) -> Lease {
+        self.lease
+    }
+
+    /// A token no other claim has.
+    fn token(&self) -> i64 {
+        i64::try_from(self.entropy.u64() >> 1).unwrap_or(1)
+    }
+}
+
+/// How often a transaction that another one was in the way of is tried before the caller hears of it.
+const TRIES: u32 = 5;
+
+/// Runs a whole transaction again when another one was in the way of it (serialization failure, deadlock, busy).
+macro_rules! whole {
+    ($run:expr) => {{
+        let mut tries = 1;
+        loop {
+            match $run.await {
+                Err(StorageError::Retry(_)) if tries < $crate::store::TRIES => tries += 1,
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub(crate) use whole;

@@ -1,0 +1,175 @@
+//! The `account` rows: read under lock, written back whole.
+
+use std::collections::BTreeMap;
+
+use sea_orm::Value;
+use sluice_domain::{AccountId, Allowance, Rate, Span, Timestamp};
+use sluice_storage::rows::{chunks, placeholders};
+use sluice_storage::{Query, Row, StorageError, Transaction};
+
+use super::{Result, sql};
+use crate::allowance::AllowanceLedger;
+use crate::quota::{AccountQuota, Limits};
+use crate::rate::RateLimit;
+
+const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
+     anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
+     notice_tat_ns, max_waiting, history_us, waiting, wake_at, served_at";
+const WIDTH: usize = 22;
+
+/// The accounts of a transaction, locked in key order; those not on record come into being unknown.
+pub(super) async fn lock<'a>(
+    tx: &Transaction,
+    accounts: impl IntoIterator<Item = &'a AccountId>,
+) -> Result<BTreeMap<AccountId, AccountQuota>> {
+    let mut names: Vec<&AccountId> = accounts.into_iter().collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found = select(tx, &names).await?;
+    let missing: Vec<&AccountId> = names.iter().copied().filter(|name| !found.contains_key(*name)).collect();
+    if !missing.is_empty() {
+        for piece in chunks(&missing, tx.backend(), 1) {
+            let insert = format!(
+                "INSERT INTO account (account) VALUES {} ON CONFLICT (account) DO NOTHING",
+                placeholders(piece.len(), 1, 1)
+            );
+            tx.execute(&insert, texts(piece)).await?;
+        }
+        found = select(tx, &names).await?;
+    }
+    Ok(found)
+}
+
+async fn select(tx: &Transaction, names: &[&AccountId]) -> Result<BTreeMap<AccountId, AccountQuota>> {
+    let mut found = BTreeMap::new();
+    for piece in chunks(names, tx.backend(), 1) {
+        let select = format!(
+            "SELECT {COLUMNS} FROM account WHERE account IN ({}) ORDER BY account{}",
+            sql::list(piece.len(), 1),
+            sql::locked(tx.backend())
+        );
+        for row in tx.all(&select, texts(piece)).await? {
+            let quota = read(&row)?;
+            found.insert(quota.account.clone(), quota);
+        }
+    }
+    Ok(found)
+}
+
+/// One account as it is now, without a lock.
+pub(super) async fn get(query: &impl Query, account: &AccountId) -> Result<Option<AccountQuota>> {
+    let select = format!("SELECT {COLUMNS} FROM account WHERE account = $1");
+    let row = query.one(&select, vec![account.as_str().into()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Writes locked accounts back; `now` is when they were served.
+pub(super) async fn save<'a>(
+    tx: &Transaction,
+    quotas: impl IntoIterator<Item = &'a AccountQuota>,
+    now: Timestamp,
+) -> Result<()> {
+    let quotas: Vec<&AccountQuota> = quotas.into_iter().collect();
+    for piece in chunks(&quotas, tx.backend(), WIDTH) {
+        let assignments: Vec<String> = COLUMNS
+            .split(", ")
+            .map(str::trim)
+            .skip(1)
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        let upsert = format!(
+            "INSERT INTO account ({COLUMNS}) VALUES {} ON CONFLICT (account) DO UPDATE SET {}",
+            placeholders(piece.len(), WIDTH, 1),
+            assignments.join(", ")
+        );
+        let values = piece.iter().flat_map(|quota| write(quota, now)).collect();
+        tx.execute(&upsert, values).await?;
+    }
+    Ok(())
+}
+
+fn texts(names: &[&AccountId]) -> Vec<Value> {
+    names.iter().map(|name| name.as_str().into()).collect()
+}
+
+fn read(row: &Row) -> Result<AccountQuota> {
+    let account: String = row.get("account")?;
+    let account = account.parse().map_err(StorageError::decode)?;
+    let wake_at: Option<i64> = row.get("wake_at")?;
+    let limits = match row.get::<Option<i64>>("version")? {
+        Some(version) => Some(read_limits(row, version)?),
+        None => None,
+    };
+    Ok(AccountQuota {
+        account,
+        limits,
+        waiting: row.get("waiting")?,
+        wake_at: wake_at.map(Timestamp::from_micros),
+    })
+}
+
+fn read_limits(row: &Row, version: i64) -> Result<Limits> {
+    let rate = |units: &str, per: &str, burst: &str| -> Result<Rate> {
+        Ok(Rate {
+            units: u32::try_from(row.get::<i64>(units)?).map_err(StorageError::decode)?,
+            per: Span::from_micros(row.get(per)?),
+            burst: u32::try_from(row.get::<i64>(burst)?).map_err(StorageError::decode)?,
+        })
+    };
+    let at = |column: &str| -> Result<Timestamp> { Ok(Timestamp::from_micros(row.get(column)?)) };
+    let allowance = match row.get::<Option<i64>>("allowance")? {
+        None => None,
+        Some(amount) => Some(AllowanceLedger {
+            promised: Allowance { amount, anchor: at("anchor_at")? },
+            start: at("period_start_at")?,
+            end: at("period_end_at")?,
+            granted: row.get("period_granted")?,
+            used: row.get("period_used")?,
+        }),
+    };
+    Ok(Limits {
+        version,
+        automations: row.get::<i64>("automations")? != 0,
+        executions: RateLimit::stored(
+            rate("rate_units", "rate_per_us", "rate_burst")?,
+            row.get("rate_tat_ns")?,
+        ),
+        allowance,
+        notifications: RateLimit::stored(
+            rate("notice_units", "notice_per_us", "notice_burst")?,
+            row.get("notice_tat_ns")?,
+        ),
+        max_waiting: row.get("max_waiting")?,
+        history: Span::from_micros(row.get("history_us")?),
+    })
+}
+
+fn write(quota: &AccountQuota, now: Timestamp) -> Vec<Value> {
+    let limits = quota.limits.as_ref();
+    let nothing = Rate { units: 0, per: Span::ZERO, burst: 0 };
+    let rate = |of: fn(&Limits) -> &RateLimit| {
+        let (rate, tat) = limits.map_or((nothing, 0), |limits| (of(limits).rate(), of(limits).tat()));
+        [i64::from(rate.units), rate.per.as_micros(), i64::from(rate.burst), tat].map(Value::from)
+    };
+    let ledger = limits.and_then(|limits| limits.allowance);
+    let of = |field: fn(&AllowanceLedger) -> i64| Value::from(ledger.as_ref().map_or(0, field));
+    let mut values: Vec<Value> = vec![
+        quota.account.as_str().into(),
+        limits.map(|limits| limits.version).into(),
+        i64::from(limits.is_some_and(|limits| limits.automations)).into(),
+    ];
+    values.extend(rate(|limits| &limits.executions));
+    values.push(ledger.map(|ledger| ledger.promised.amount).into());
+    values.push(of(|ledger| ledger.promised.anchor.as_micros()));
+    values.push(of(|ledger| ledger.start.as_micros()));
+    values.push(of(|ledger| ledger.end.as_micros()));
+    values.push(of(|ledger| ledger.granted));
+    values.push(of(|ledger| ledger.used));
+    values.extend(rate(|limits| &limits.notifications));
+    values.push(limits.map_or(0, |limits| limits.max_waiting).into());
+    values.push(limits.map_or(0, |limits| limits.history.as_micros()).into());
+    values.push(quota.waiting.into());
+    values.push(quota.wake_at.map(Timestamp::as_micros).into());
+    values.push(now.as_micros().into());
+    values
+}

@@ -1,0 +1,256 @@
+//! Claiming: an account's oldest ready work gets a token and a lease, as far as gates, quota and room allow.
+
+use std::collections::HashMap;
+
+use sluice_domain::{AccountId, Timestamp};
+use sluice_storage::rows::chunks;
+use sluice_storage::{Query, StorageError, Transaction};
+
+use super::{Result, Store, accounts, executions, gates, lanes, sql, whole};
+use crate::claim::Claim;
+use crate::gate::Gates;
+use crate::quota::AccountQuota;
+use crate::turn::Turn;
+
+/// How many due rows become ready in one transaction; the rest follow in the next.
+const PROMOTED_AT_ONCE: i64 = 1_000;
+/// How many lanes one statement asks.
+const LANES_AT_ONCE: usize = 50;
+
+/// What one account's claim found.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    /// What is claimed, oldest first within each turn.
+    pub(super) seqs: Vec<i64>,
+    /// The turns of which more is ready than was claimed.
+    pub(super) more: Vec<Turn>,
+    /// Whether more is due than could become ready.
+    pub(super) more_due: bool,
+}
+
+impl Picked {
+    /// Whether nothing of this turn that is older is left ready, so that something new may start at once.
+    pub(super) fn exhausts(&self, turn: Turn) -> bool {
+        !self.more.contains(&turn) && !self.more_due
+    }
+}
+
+impl Store {
+    /// Accounts that have something to do, the longest waiting first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn due_accounts(&self, limit: usize) -> Result<Vec<AccountId>> {
+        let reader = self.database.read();
+        let now = reader.now().await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = reader.all(sql::DUE_ACCOUNTS, vec![now.as_micros().into(), limit.into()]).await?;
+        rows.iter().map(|row| row.at::<String>(0)?.parse().map_err(StorageError::decode)).collect()
+    }
+
+    /// The time now and the next time at which an account has something to do, by the database's clock.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn next_wake(&self) -> Result<(Timestamp, Option<Timestamp>)> {
+        let reader = self.database.read();
+        let row = reader.one(sql::NEXT_WAKE, vec![]).await?;
+        let next: Option<i64> = row.map(|row| row.at(0)).transpose()?;
+        Ok((reader.now().await?, next.map(Timestamp::from_micros)))
+    }
+
+    /// Claims up to `room` deliveries of one account.
+    ///
+    /// # Errors
+    /// When the database does not answer; nothing is claimed then, or the lease ends it.
+    pub async fn claim(&self, account: &AccountId, room: usize) -> Result<Vec<Claim>> {
+        whole!(self.claim_once(account, room))
+    }
+
+    async fn claim_once(&self, account: &AccountId, room: usize) -> Result<Vec<Claim>> {
+        let tx = self.database.write().await?;
+        let mut quotas = accounts::lock(&tx, [account]).await?;
+        let now = tx.now().await?;
+        let closed = gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
+        let Some(quota) = quotas.get_mut(account) else { return Ok(Vec::new()) };
+        let token = self.token();
+        let mut left = room;
+        let picked = self.pick(&tx, quota, &closed, now, token, &mut left).await?;
+        quota.wake_at = wake_at(&tx, quota, &picked, left, now).await?;
+        accounts::save(&tx, [&*quota], now).await?;
+        let claims = self.load(&tx, account, &picked.seqs, token, now).await?;
+        tx.commit().await?;
+        Ok(claims)
+    }
+
+    /// Claims the ready work of a locked account, up to `room` of it, and spends what it costs.
+    pub(super) async fn pick(
+        &self,
+        tx: &Transaction,
+        quota: &mut AccountQuota,
+        closed: &Gates,
+        now: Timestamp,
+        token: i64,
+        room: &mut usize,
+    ) -> Result<Picked> {
+        let mut picked = Picked::default();
+        if quota.waiting == 0 {
+            return Ok(picked);
+        }
+        let account = quota.account.clone();
+        let promoted = tx
+            .execute(
+                sql::PROMOTE,
+                vec![account.as_str().into(), now.as_micros().into(), PROMOTED_AT_ONCE.into()],
+            )
+            .await?;
+        picked.more_due = i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE;
+        let open = self.open_lanes(tx, &account, closed).await?;
+        for turn in Turn::ALL {
+            let affordable = quota.available(turn, now, *room);
+            let mut seqs = heads(tx, &account, open.as_deref(), turn, affordable + 1).await?;
+            if seqs.len() > affordable {
+                picked.more.push(turn);
+                seqs.truncate(affordable);
+            }
+            self.mark(tx, &seqs, now, token).await?;
+            quota.spend(turn, now, seqs.len());
+            quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
+            *room -= seqs.len();
+            picked.seqs.append(&mut seqs);
+        }
+        Ok(picked)
+    }
+
+    /// The lanes that may be claimed from, or `None` when no closed lane has anything ready and order of acceptance alone counts.
+    async fn open_lanes(
+        &self,
+        tx: &Transaction,
+        account: &AccountId,
+        closed: &Gates,
+    ) -> Result<Option<Vec<i64>>> {
+        if closed.is_empty() {
+            return Ok(None);
+        }
+        let lanes = lanes::of(tx, account).await?;
+        let (open, shut): (Vec<_>, Vec<_>) = lanes.iter().partition(|(_, lane)| closed.lets_through(lane));
+        let numbers = |lanes: Vec<&(i64, _)>| lanes.iter().map(|(number, _)| *number).collect::<Vec<i64>>();
+        let shut = numbers(shut);
+        for turn in Turn::ALL {
+            if !lane_heads(tx, &shut, turn, 1).await?.is_empty() {
+                return Ok(Some(numbers(open)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn mark(&self, tx: &Transaction, seqs: &[i64], now: Timestamp, token: i64) -> Result<()> {
+        for piece in chunks(seqs, tx.backend(), 1) {
+            let update = format!(
+                "UPDATE pending SET token = $1, claimed_at = $2, lease_until = $3, turn = 0, \
+                 started_at = COALESCE(started_at, $2) WHERE seq IN ({})",
+                sql::list(piece.len(), 4)
+            );
+            let until = now.plus(self.lease.length);
+            let mut values = vec![token.into(), now.as_micros().into(), until.as_micros().into()];
+            values.extend(sql::keys(piece));
+            tx.execute(&update, values).await?;
+        }
+        Ok(())
+    }
+
+    /// What is needed to send what was just claimed.
+    pub(super) async fn load(
+        &self,
+        tx: &Transaction,
+        account: &AccountId,
+        seqs: &[i64],
+        token: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        let mut claims = Vec::with_capacity(seqs.len());
+        let mut places: HashMap<i64, usize> = HashMap::new();
+        for piece in chunks(seqs, tx.backend(), 1) {
+            let select = format!(
+                "SELECT e.*, p.step, p.attempt, p.retries FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
+                sql::list(piece.len(), 1)
+            );
+            for row in tx.all(&select, sql::keys(piece)).await? {
+                let execution = executions::read(account, &row, true)?;
+                let seq: i64 = row.get("seq")?;
+                places.insert(seq, claims.len());
+                claims.push(Claim {
+                    account: account.clone(),
+                    seq,
+                    execution: execution.id,
+                    cause: execution.event.cause,
+                    traceparent: execution.traceparent,
+                    plan: execution.plan,
+                    step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
+                    attempt: row.get("attempt")?,
+                    retries: u32::try_from(row.get::<i64>("retries")?).map_err(StorageError::decode)?,
+                    token,
+                    claimed_at: now,
+                });
+            }
+        }
+        let order: HashMap<i64, usize> = seqs.iter().enumerate().map(|(at, seq)| (*seq, at)).collect();
+        claims.sort_by_key(|claim| order.get(&claim.seq).copied());
+        Ok(claims)
+    }
+}
+
+/// When this account has next something to do, after a claim left this.
+pub(super) async fn wake_at(
+    tx: &Transaction,
+    quota: &AccountQuota,
+    picked: &Picked,
+    room: usize,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    if quota.waiting == 0 {
+        return Ok(None);
+    }
+    if picked.more_due {
+        return Ok(Some(now));
+    }
+    let by_turn = picked.more.iter().filter_map(|turn| match quota.free_at(*turn, now, 0) {
+        Some(_) if room == 0 => Some(now),
+        free_at => free_at,
+    });
+    let due = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
+    let due: Option<i64> = due.map(|row| row.at(0)).transpose()?;
+    Ok(by_turn.chain(due.map(Timestamp::from_micros)).min())
+}
+
+/// The oldest ready work of a turn, of all lanes or of these.
+async fn heads(
+    tx: &Transaction,
+    account: &AccountId,
+    open: Option<&[i64]>,
+    turn: Turn,
+    limit: usize,
+) -> Result<Vec<i64>> {
+    match open {
+        Some(lanes) => lane_heads(tx, lanes, turn, limit).await,
+        None => {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let values = vec![account.as_str().into(), turn.code().into(), limit.into()];
+            tx.all(sql::HEADS, values).await?.iter().map(|row| row.at(0)).collect()
+        }
+    }
+}
+
+async fn lane_heads(tx: &Transaction, lanes: &[i64], turn: Turn, limit: usize) -> Result<Vec<i64>> {
+    let mut seqs: Vec<i64> = Vec::new();
+    for piece in lanes.chunks(LANES_AT_ONCE) {
+        let select: Vec<String> =
+            piece.iter().map(|lane| sql::lane_heads(*lane, turn.code(), limit)).collect();
+        for row in tx.all(&select.join(" UNION ALL "), vec![]).await? {
+            seqs.push(row.at(0)?);
+        }
+    }
+    seqs.sort_unstable();
+    seqs.truncate(limit);
+    Ok(seqs)
+}

@@ -1,0 +1,199 @@
+//! The `attempt` and `ending` rows: what is appended when an attempt or an execution ends.
+
+use sea_orm::Value;
+use sluice_domain::{Span, Timestamp};
+use sluice_storage::rows::{chunks, placeholders};
+use sluice_storage::{Query, Row, StorageError, Transaction};
+
+use super::{Result, sql};
+use crate::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
+use crate::execution::{End, EndReason, EndState};
+
+const ATTEMPT_COLUMNS: &str = "seq, step, number, verdict, started_at, ended_at, duration_us, url_path, request_headers, \
+     status, response_headers, response_body, truncated, error";
+const ATTEMPT_WIDTH: usize = 14;
+
+/// How an execution ended, with what a retry needs to know.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) seq: i64,
+    /// 1, 2, …: the latest counts.
+    pub(super) number: i64,
+    pub(super) end: End,
+    /// Which delivery it ended at.
+    pub(super) step: usize,
+    /// When it first started, if it did.
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) at: Timestamp,
+}
+
+/// Appends ended attempts.
+pub(super) async fn insert_attempts(
+    tx: &Transaction,
+    attempts: &[(i64, Attempt)],
+    now: Timestamp,
+) -> Result<()> {
+    for piece in chunks(attempts, tx.backend(), ATTEMPT_WIDTH) {
+        let insert = format!(
+            "INSERT INTO attempt ({ATTEMPT_COLUMNS}) VALUES {}",
+            placeholders(piece.len(), ATTEMPT_WIDTH, 1)
+        );
+        let mut values = Vec::with_capacity(piece.len() * ATTEMPT_WIDTH);
+        for (seq, attempt) in piece {
+            values.extend(attempt_columns(*seq, attempt, now)?);
+        }
+        tx.execute(&insert, values).await?;
+    }
+    Ok(())
+}
+
+/// Appends ends. Each gets the number after the latest there is.
+pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
+    for piece in chunks(endings, tx.backend(), 8) {
+        let insert = format!(
+            "INSERT INTO ending (seq, number, state, reason, message, step, started_at, at) VALUES {}",
+            placeholders(piece.len(), 8, 1)
+        );
+        let values = piece.iter().flat_map(ending_columns).collect();
+        tx.execute(&insert, values).await?;
+    }
+    Ok(())
+}
+
+/// The latest end of each of these executions that has one.
+pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
+    let mut found: Vec<Ending> = Vec::new();
+    for piece in chunks(seqs, query.backend(), 1) {
+        let select = format!(
+            "SELECT seq, number, state, reason, message, step, started_at, at FROM ending WHERE seq IN ({}) ORDER BY seq, number",
+            sql::list(piece.len(), 1)
+        );
+        for row in query.all(&select, sql::keys(piece)).await? {
+            let ending = read(&row)?;
+            if found.last().is_some_and(|last| last.seq == ending.seq) {
+                found.pop();
+            }
+            found.push(ending);
+        }
+    }
+    Ok(found)
+}
+
+/// All attempts of one execution, by delivery and number.
+pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt>> {
+    let select = format!("SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE seq = $1 ORDER BY step, number");
+    query.all(&select, vec![seq.into()]).await?.iter().map(read_attempt).collect()
+}
+
+/// How many attempts each of these executions has on record.
+pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, i64)>> {
+    let mut found = Vec::new();
+    for piece in chunks(seqs, query.backend(), 1) {
+        let select = format!(
+            "SELECT seq, count(*) AS attempts FROM attempt WHERE seq IN ({}) GROUP BY seq",
+            sql::list(piece.len(), 1)
+        );
+        for row in query.all(&select, sql::keys(piece)).await? {
+            found.push((row.at(0)?, row.at(1)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The number of the next attempt of a delivery.
+pub(super) async fn next_attempt(query: &impl Query, seq: i64, step: usize) -> Result<i64> {
+    let select = "SELECT max(number) FROM attempt WHERE seq = $1 AND step = $2";
+    let step = i64::try_from(step).map_err(StorageError::decode)?;
+    let row = query.one(select, vec![seq.into(), step.into()]).await?;
+    let last: Option<i64> = row.map(|row| row.at(0)).transpose()?.flatten();
+    Ok(last.unwrap_or(0) + 1)
+}
+
+fn json(headers: &[KeptHeader]) -> Result<Value> {
+    Ok(serde_json::to_string(headers).map_err(StorageError::decode)?.into())
+}
+
+fn attempt_columns(seq: i64, attempt: &Attempt, now: Timestamp) -> Result<[Value; ATTEMPT_WIDTH]> {
+    let answer = attempt.answer.as_ref();
+    Ok([
+        seq.into(),
+        i64::try_from(attempt.step).map_err(StorageError::decode)?.into(),
+        attempt.number.into(),
+        attempt.verdict.as_str().into(),
+        attempt.started_at.as_micros().into(),
+        now.as_micros().into(),
+        attempt.duration.as_micros().into(),
+        attempt.url_path.as_str().into(),
+        json(&attempt.request_headers)?,
+        answer.map(|answer| i64::from(answer.status)).into(),
+        json(answer.map_or(&[], |answer| &answer.headers))?,
+        answer.map_or_else(Vec::new, |answer| answer.body.clone()).into(),
+        i64::from(answer.is_some_and(|answer| answer.truncated)).into(),
+        attempt.error.as_str().into(),
+    ])
+}
+
+fn ending_columns(ending: &Ending) -> [Value; 8] {
+    [
+        ending.seq.into(),
+        ending.number.into(),
+        ending.end.state.as_str().into(),
+        ending.end.reason.map(EndReason::as_str).into(),
+        ending.end.message.as_str().into(),
+        i64::try_from(ending.step).unwrap_or(i64::MAX).into(),
+        ending.started_at.map(Timestamp::as_micros).into(),
+        ending.at.as_micros().into(),
+    ]
+}
+
+fn read(row: &Row) -> Result<Ending> {
+    let state: String = row.get("state")?;
+    let reason: Option<String> = row.get("reason")?;
+    let reason = reason
+        .map(|text| {
+            EndReason::from_str(&text).ok_or_else(|| StorageError::decode(format!("end reason {text}")))
+        })
+        .transpose()?;
+    Ok(Ending {
+        seq: row.get("seq")?,
+        number: row.get("number")?,
+        end: End {
+            state: EndState::from_str(&state)
+                .ok_or_else(|| StorageError::decode(format!("end state {state}")))?,
+            reason,
+            message: row.get("message")?,
+        },
+        step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
+        started_at: row.get::<Option<i64>>("started_at")?.map(Timestamp::from_micros),
+        at: Timestamp::from_micros(row.get("at")?),
+    })
+}
+
+fn read_attempt(row: &Row) -> Result<Attempt> {
+    let headers = |column: &str| -> Result<Vec<KeptHeader>> {
+        serde_json::from_str(&row.get::<String>(column)?).map_err(StorageError::decode)
+    };
+    let verdict: String = row.get("verdict")?;
+    let answer = match row.get::<Option<i64>>("status")? {
+        None => None,
+        Some(status) => Some(KeptAnswer {
+            status: u16::try_from(status).map_err(StorageError::decode)?,
+            headers: headers("response_headers")?,
+            body: row.get("response_body")?,
+            truncated: row.get::<i64>("truncated")? != 0,
+        }),
+    };
+    Ok(Attempt {
+        step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
+        number: row.get("number")?,
+        verdict: Verdict::from_str(&verdict)
+            .ok_or_else(|| StorageError::decode(format!("verdict {verdict}")))?,
+        started_at: Timestamp::from_micros(row.get("started_at")?),
+        ended_at: Some(Timestamp::from_micros(row.get("ended_at")?)),
+        duration: Span::from_micros(row.get("duration_us")?),
+        url_path: row.get("url_path")?,
+        request_headers: headers("request_headers")?,
+        answer,
+        error: row.get("error")?,
+    })
+}

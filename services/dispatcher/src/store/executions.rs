@@ -1,0 +1,101 @@
+//! The `execution` rows: inserted at acceptance, never updated.
+
+use sea_orm::Value;
+use sluice_domain::{AccountId, ExecutionId, Timestamp};
+use sluice_storage::rows::{chunks, placeholders};
+use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
+
+use super::{Result, lanes, sql};
+use crate::execution::{EventSummary, Execution};
+use crate::plan::Plan;
+
+const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, accepted_at, plan, bodies";
+const WIDTH: usize = 11;
+
+/// The next places in the order of acceptance. The accounts are locked, so an account's places follow the order of its locks.
+pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
+    let wanted = i64::try_from(count).map_err(StorageError::decode)?;
+    match tx.backend() {
+        Backend::Sqlite => {
+            let update = "UPDATE sequence SET next = next + $1 RETURNING next";
+            let row = tx.one(update, vec![wanted.into()]).await?;
+            let next: i64 = row.ok_or_else(|| StorageError::decode("the sequence is missing"))?.at(0)?;
+            Ok((next - wanted..next).collect())
+        }
+        Backend::Postgres => {
+            let select = "SELECT nextval('sequence') FROM generate_series(1, $1)";
+            let rows = tx.all(select, vec![wanted.into()]).await?;
+            rows.iter().map(|row| row.at(0)).collect()
+        }
+    }
+}
+
+/// Inserts accepted executions with their places.
+pub(super) async fn insert(tx: &Transaction, rows: &[(i64, &Execution)]) -> Result<()> {
+    for piece in chunks(rows, tx.backend(), WIDTH) {
+        let insert =
+            format!("INSERT INTO execution ({COLUMNS}) VALUES {}", placeholders(piece.len(), WIDTH, 1));
+        let mut values = Vec::with_capacity(piece.len() * WIDTH);
+        for (seq, execution) in piece {
+            values.extend(columns(*seq, execution)?);
+        }
+        tx.execute(&insert, values).await?;
+    }
+    Ok(())
+}
+
+fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
+    let (plan, bodies) = execution.plan.encode().map_err(StorageError::decode)?;
+    let event = serde_json::to_string(&execution.event).map_err(StorageError::decode)?;
+    Ok([
+        seq.into(),
+        execution.account.as_str().into(),
+        execution.id.to_bytes().to_vec().into(),
+        lanes::automation_text(execution.automation).into(),
+        execution.automation_version.into(),
+        execution.generation.into(),
+        event.into(),
+        execution.traceparent.as_str().into(),
+        execution.accepted_at.as_micros().into(),
+        plan.into(),
+        bodies.into(),
+    ])
+}
+
+/// The execution of a row that has the columns of an execution; bodies only where they were selected.
+pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<Execution> {
+    let id: Vec<u8> = row.get("id")?;
+    let id: [u8; 16] =
+        id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
+    let event: EventSummary =
+        serde_json::from_str(&row.get::<String>("event")?).map_err(StorageError::decode)?;
+    let bodies = if with_bodies { Some(row.get("bodies")?) } else { None };
+    Ok(Execution {
+        account: account.clone(),
+        id: ExecutionId::from_bytes(id),
+        automation: lanes::automation(&row.get::<String>("automation")?)?,
+        automation_version: row.get("automation_version")?,
+        generation: row.get("generation")?,
+        event,
+        traceparent: row.get("traceparent")?,
+        accepted_at: Timestamp::from_micros(row.get("accepted_at")?),
+        plan: Plan::decode(&row.get::<String>("plan")?, bodies).map_err(StorageError::decode)?,
+    })
+}
+
+/// One execution with its place and bodies, or nothing if the account has none of this id.
+pub(super) async fn get(
+    query: &impl Query,
+    account: &AccountId,
+    id: ExecutionId,
+) -> Result<Option<(i64, Execution)>> {
+    let select = format!("SELECT {COLUMNS} FROM execution WHERE account = $1 AND id = $2");
+    let row = query.one(&select, vec![account.as_str().into(), id.to_bytes().to_vec().into()]).await?;
+    row.map(|row| Ok((row.get("seq")?, read(account, &row, true)?))).transpose()
+}
+
+/// The place of an execution.
+pub(super) async fn seq_of(query: &impl Query, account: &AccountId, id: ExecutionId) -> Result<Option<i64>> {
+    let row = query.one(sql::SEQ_OF, vec![account.as_str().into(), id.to_bytes().to_vec().into()]).await?;
+    row.map(|row| row.at(0)).transpose()
+}

@@ -1,0 +1,131 @@
+//! The end of attempts: each is recorded under its claim's token, and its execution ends or waits again.
+
+use std::collections::HashMap;
+
+use sluice_domain::{AccountId, Timestamp};
+use sluice_storage::{Query, StorageError, Transaction};
+
+use super::endings::{self, Ending};
+use super::pending::{self, Pending};
+use super::{Result, Store, accounts, gates, whole};
+use crate::attempt::Attempt;
+use crate::claim::{Finish, Reported};
+use crate::execution::{Next, settle};
+use crate::gate::{Gates, Lane};
+use crate::quota::AccountQuota;
+
+/// What ends or goes back to waiting within one transaction.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    attempts: Vec<(i64, Attempt)>,
+    endings: Vec<Ending>,
+    ended: Vec<i64>,
+    waiting: Vec<Pending>,
+}
+
+impl Outgoing {
+    /// An attempt to be recorded.
+    pub(super) fn record(&mut self, seq: i64, attempt: Attempt) {
+        self.attempts.push((seq, attempt));
+    }
+
+    /// The execution of a row is over.
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.ended.push(ending.seq);
+        self.endings.push(ending);
+    }
+
+    /// A released row waits again, and its account is told.
+    pub(super) fn wait(&mut self, row: Pending, quota: &mut AccountQuota, now: Timestamp) {
+        let due = row.due_at.unwrap_or(now);
+        quota.waiting += 1;
+        quota.wake_at = Some(quota.wake_at.map_or(due, |wake_at| wake_at.min(due)));
+        self.waiting.push(row);
+    }
+
+    /// Writes it all.
+    pub(super) async fn write(self, tx: &Transaction, now: Timestamp) -> Result<()> {
+        endings::insert_attempts(tx, &self.attempts, now).await?;
+        endings::insert(tx, &self.endings).await?;
+        pending::delete(tx, &self.ended).await?;
+        for row in &self.waiting {
+            pending::update(tx, row).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Records what became of claims; one whose lease was lost writes nothing. Everything is synced when it returns.
+    ///
+    /// # Errors
+    /// When the database does not answer; the whole call may be repeated.
+    pub async fn finish(&self, finishes: &[Finish]) -> Result<Vec<Reported>> {
+        whole!(self.finish_once(finishes))
+    }
+
+    async fn finish_once(&self, finishes: &[Finish]) -> Result<Vec<Reported>> {
+        let tx = self.database.write().await?;
+        let going_on = finishes.iter().filter(|finish| !matches!(finish.next, Next::End(_)));
+        let mut quotas = accounts::lock(&tx, going_on.map(|finish| &finish.account)).await?;
+        let closed = gates::closed(&tx, quotas.keys()).await?;
+        let seqs: Vec<i64> = finishes.iter().map(|finish| finish.seq).collect();
+        let mut rows: HashMap<i64, (Pending, Lane)> = pending::locked(&tx, &seqs)
+            .await?
+            .into_iter()
+            .map(|(row, lane)| (row.seq, (row, lane)))
+            .collect();
+        let now = tx.now().await?;
+
+        let mut out = Outgoing::default();
+        let mut numbering = self.lanes.within(&tx);
+        let mut reports = Vec::with_capacity(finishes.len());
+        for finish in finishes {
+            let held = rows.remove(&finish.seq).filter(|(row, _)| holds(row, finish.token));
+            let Some((mut row, lane)) = held else {
+                reports.push(Reported::ClaimLost);
+                continue;
+            };
+            reports.push(Reported::Recorded);
+            if let Some(attempt) = &finish.attempt {
+                out.record(finish.seq, attempt.clone());
+                row.interruptions = 0;
+            }
+            let stopped = stops(&closed, &finish.account, &lane);
+            let after = match settle(finish.next.clone(), row.cancel, stopped) {
+                Next::End(end) => {
+                    out.end(row.ending(end, now));
+                    continue;
+                }
+                Next::Retry(after) => {
+                    row.attempt += 1;
+                    row.retries += 1;
+                    after
+                }
+                Next::Advance { after, webhook } => {
+                    row.lane_number = numbering.number(&finish.account, &Lane { webhook, ..lane }).await?;
+                    (row.step, row.attempt, row.retries) = (row.step + 1, 1, 0);
+                    after
+                }
+                Next::HandBack(after) => after,
+            };
+            row.release(now, after);
+            let quota = quotas.get_mut(&finish.account);
+            out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
+        }
+        out.write(&tx, now).await?;
+        accounts::save(&tx, quotas.values(), now).await?;
+        tx.commit().await?;
+        Ok(reports)
+    }
+}
+
+/// Whether the row is still held under this token.
+fn holds(row: &Pending, token: i64) -> bool {
+    row.hold.is_some_and(|hold| hold.token == token)
+}
+
+/// Whether the stop marker of its automation reaches a lane.
+pub(super) fn stops(closed: &HashMap<AccountId, Gates>, account: &AccountId, lane: &Lane) -> bool {
+    closed.get(account).is_some_and(|gates| gates.stops(lane.automation, lane.generation))
+}

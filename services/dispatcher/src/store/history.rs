@@ -1,0 +1,232 @@
+//! Reading the history: one execution whole, or a page of an account's.
+
+use std::collections::HashMap;
+
+use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
+use sluice_storage::{Query, Reader, StorageError};
+
+use super::endings::Ending;
+use super::pending::Pending;
+use super::{Result, Store, accounts, endings, executions, gates, pending, sql};
+use crate::attempt::{Attempt, Verdict};
+use crate::execution::{Execution, PauseReason, Snapshot, State};
+use crate::gate::{Gates, Lane};
+use crate::quota::AccountQuota;
+use crate::turn::Turn;
+
+/// How many executions one page looks at before it ends early with a cursor.
+const LOOKED_AT: usize = 10_000;
+/// How many at a time.
+const STRIDE: usize = 500;
+/// How many places of a queue are counted to tell when each starts; beyond, no time is shown.
+const RANKED: i64 = 20_000;
+
+/// Which executions a page shows; what is set must all hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this automation.
+    pub automation: Option<AutomationId>,
+    /// With a delivery to this webhook.
+    pub webhook: Option<WebhookId>,
+    /// In a state that this says yes to.
+    pub state: Option<fn(&State) -> bool>,
+}
+
+/// A page, newest first.
+#[derive(Debug, Clone)]
+pub struct ExecutionPage {
+    /// What it shows, without bodies and attempts.
+    pub executions: Vec<Snapshot>,
+    /// The last id that was looked at, if there are more.
+    pub next: Option<ExecutionId>,
+}
+
+/// What tells where the executions of one account stand, as of one moment.
+struct Standing {
+    now: Timestamp,
+    quota: AccountQuota,
+    gates: Gates,
+    /// Ready work by place, with how many of its turn are before it.
+    ranks: HashMap<i64, u64>,
+}
+
+impl Store {
+    /// One execution whole, or nothing if the account has none of this id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn execution(&self, account: &AccountId, id: ExecutionId) -> Result<Option<Snapshot>> {
+        let reader = self.database.read();
+        let Some((seq, execution)) = executions::get(&reader, account, id).await? else { return Ok(None) };
+        let mut shown = snapshots(&reader, account, vec![(seq, execution)]).await?;
+        let Some(mut snapshot) = shown.pop() else { return Ok(None) };
+        let mut attempts = endings::attempts(&reader, seq).await?;
+        if let Some((row, _)) = pending::get(&reader, &[seq]).await?.pop() {
+            attempts.extend(under_way(&row));
+        }
+        snapshot.attempt_count = i64::try_from(attempts.len()).unwrap_or(i64::MAX);
+        snapshot.attempts = attempts;
+        Ok(Some(snapshot))
+    }
+
+    /// A page of at most `size` executions after (older than) a key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn executions(
+        &self,
+        account: &AccountId,
+        filter: &Filter,
+        after: Option<ExecutionId>,
+        size: usize,
+    ) -> Result<ExecutionPage> {
+        let reader = self.database.read();
+        let mut key = after.map_or([0xff; 16], ExecutionId::to_bytes);
+        let mut page = Vec::with_capacity(size);
+        let mut looked_at = 0;
+        loop {
+            let stride = STRIDE.min(if filter.is_open() { size - page.len() + 1 } else { STRIDE });
+            let rows = page_rows(&reader, account, key, stride).await?;
+            let exhausted = rows.len() < stride;
+            looked_at += rows.len();
+            let candidates: Vec<_> = rows.into_iter().collect();
+            let last = candidates.last().map(|(_, execution)| execution.id);
+            let wanted = candidates.into_iter().filter(|(_, execution)| filter.wants(execution)).collect();
+            for snapshot in snapshots(&reader, account, wanted).await? {
+                if page.len() == size {
+                    let next = page.last().map(|last: &Snapshot| last.execution.id);
+                    return Ok(ExecutionPage { executions: page, next });
+                }
+                if filter.state.is_none_or(|wanted| wanted(&snapshot.state)) {
+                    page.push(snapshot);
+                }
+            }
+            match last {
+                Some(last) if !exhausted && looked_at < LOOKED_AT => key = last.to_bytes(),
+                Some(last) if !exhausted => return Ok(ExecutionPage { executions: page, next: Some(last) }),
+                _ => return Ok(ExecutionPage { executions: page, next: None }),
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// Whether it lets everything through.
+    const fn is_open(&self) -> bool {
+        self.automation.is_none() && self.webhook.is_none() && self.state.is_none()
+    }
+
+    fn wants(&self, execution: &Execution) -> bool {
+        self.automation.is_none_or(|wanted| execution.automation == Some(wanted))
+            && self.webhook.is_none_or(|wanted| {
+                execution.plan.deliveries.iter().any(|delivery| delivery.webhook == wanted)
+            })
+    }
+}
+
+async fn page_rows(
+    reader: &Reader,
+    account: &AccountId,
+    key: [u8; 16],
+    limit: usize,
+) -> Result<Vec<(i64, Execution)>> {
+    let limit = i64::try_from(limit).map_err(StorageError::decode)?;
+    let values = vec![account.as_str().into(), key.to_vec().into(), limit.into()];
+    let rows = reader.all(sql::PAGE, values).await?;
+    rows.iter().map(|row| Ok((row.get("seq")?, executions::read(account, row, false)?))).collect()
+}
+
+/// Where these executions of one account stand.
+async fn snapshots(
+    reader: &Reader,
+    account: &AccountId,
+    executions: Vec<(i64, Execution)>,
+) -> Result<Vec<Snapshot>> {
+    if executions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let seqs: Vec<i64> = executions.iter().map(|(seq, _)| *seq).collect();
+    let waiting: HashMap<i64, (Pending, Lane)> =
+        pending::get(reader, &seqs).await?.into_iter().map(|(row, lane)| (row.seq, (row, lane))).collect();
+    let ended: HashMap<i64, Ending> =
+        endings::latest(reader, &seqs).await?.into_iter().map(|ending| (ending.seq, ending)).collect();
+    let counts: HashMap<i64, i64> = endings::attempt_counts(reader, &seqs).await?.into_iter().collect();
+    let standing = standing(reader, account, &waiting).await?;
+    let mut shown = Vec::with_capacity(executions.len());
+    for (seq, execution) in executions {
+        let (state, started_at, under_way) = match (waiting.get(&seq), ended.get(&seq)) {
+            (Some((row, lane)), _) => {
+                (standing.state(row, lane), row.started_at, i64::from(row.hold.is_some()))
+            }
+            (None, Some(ending)) => (State::Ended(ending.end.clone(), ending.at), ending.started_at, 0),
+            // It ended between the two reads.
+            (None, None) => match endings::latest(reader, &[seq]).await?.pop() {
+                Some(ending) => (State::Ended(ending.end, ending.at), ending.started_at, 0),
+                None => return Err(StorageError::decode("an execution neither waits nor ended")),
+            },
+        };
+        let attempt_count = counts.get(&seq).copied().unwrap_or(0) + under_way;
+        shown.push(Snapshot { execution, state, started_at, attempt_count, attempts: Vec::new() });
+    }
+    Ok(shown)
+}
+
+async fn standing(
+    reader: &Reader,
+    account: &AccountId,
+    waiting: &HashMap<i64, (Pending, Lane)>,
+) -> Result<Standing> {
+    let quota = accounts::get(reader, account).await?;
+    let quota = quota.unwrap_or_else(|| AccountQuota::unknown(account.clone()));
+    let gates = gates::closed(reader, [account]).await?.remove(account).unwrap_or_default();
+    let now = reader.now().await?;
+    let mut ranks = HashMap::new();
+    for turn in [Turn::Execution, Turn::Notification] {
+        let queues =
+            waiting.values().any(|(row, _)| row.turn == turn && row.hold.is_none() && row.due_at.is_none());
+        if queues {
+            let values = vec![account.as_str().into(), turn.code().into(), RANKED.into()];
+            for (ahead, row) in (0_u64..).zip(reader.all(sql::HEADS, values).await?) {
+                ranks.insert(row.at(0)?, ahead);
+            }
+        }
+    }
+    Ok(Standing { now, quota, gates, ranks })
+}
+
+impl Standing {
+    fn state(&self, row: &Pending, lane: &Lane) -> State {
+        if row.hold.is_some() {
+            return State::Running;
+        }
+        if let Some(due_at) = row.due_at.filter(|due_at| *due_at > self.now) {
+            return State::Waiting(due_at);
+        }
+        if self.gates.pauses(lane.webhook) {
+            return State::Paused(PauseReason::WebhookDisabled, None);
+        }
+        let rank = self.ranks.get(&row.seq).copied();
+        match self.quota.pause(row.turn, self.now, rank.unwrap_or(RANKED.unsigned_abs())) {
+            Some((reason, until)) => State::Paused(reason, until.filter(|_| rank.is_some())),
+            None if row.turn == Turn::Continuing => State::Waiting(row.due_at.unwrap_or(self.now)),
+            None => State::Queued,
+        }
+    }
+}
+
+/// The attempt that a claimed row has under way.
+fn under_way(row: &Pending) -> Option<Attempt> {
+    let hold = row.hold?;
+    Some(Attempt {
+        step: row.step,
+        number: row.attempt,
+        verdict: Verdict::Started,
+        started_at: hold.claimed_at,
+        ended_at: None,
+        duration: sluice_domain::Span::ZERO,
+        url_path: String::new(),
+        request_headers: Vec::new(),
+        answer: None,
+        error: String::new(),
+    })
+}

@@ -1,0 +1,138 @@
+-- One row an account: its limits as billing last said, what is used of them, how much waits, when to look at it next.
+CREATE TABLE account (
+  account           TEXT    NOT NULL PRIMARY KEY,
+  version           BIGINT,                    -- billing's version; NULL until the registry told us
+  automations       BIGINT NOT NULL DEFAULT 0,
+  rate_units        BIGINT NOT NULL DEFAULT 0,
+  rate_per_us       BIGINT NOT NULL DEFAULT 0,
+  rate_burst        BIGINT NOT NULL DEFAULT 0,
+  rate_tat_ns       BIGINT NOT NULL DEFAULT 0,
+  allowance         BIGINT,                    -- NULL: no end
+  anchor_at         BIGINT NOT NULL DEFAULT 0,
+  period_start_at   BIGINT NOT NULL DEFAULT 0,
+  period_end_at     BIGINT NOT NULL DEFAULT 0,
+  period_granted    BIGINT NOT NULL DEFAULT 0,
+  period_used       BIGINT NOT NULL DEFAULT 0,
+  notice_units      BIGINT NOT NULL DEFAULT 0,
+  notice_per_us     BIGINT NOT NULL DEFAULT 0,
+  notice_burst      BIGINT NOT NULL DEFAULT 0,
+  notice_tat_ns     BIGINT NOT NULL DEFAULT 0,
+  max_waiting       BIGINT NOT NULL DEFAULT 0,
+  history_us        BIGINT NOT NULL DEFAULT 0,
+  waiting           BIGINT NOT NULL DEFAULT 0 CHECK (waiting >= 0),
+  wake_at           BIGINT,
+  served_at         BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX account_wake ON account (wake_at) WHERE wake_at IS NOT NULL;
+
+-- Where work queues: one automation's generation (or notifications) towards one webhook.
+CREATE TABLE lane (
+  lane        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  account     TEXT    NOT NULL,
+  automation  TEXT    NOT NULL,                 -- '' for notifications
+  generation  BIGINT NOT NULL,
+  webhook     TEXT    NOT NULL,
+  UNIQUE (account, automation, generation, webhook)
+);
+
+-- What holds lanes back: a webhook disabled by hand, an automation stopped up to a generation.
+CREATE TABLE gate (
+  account     TEXT    NOT NULL,
+  kind        TEXT    NOT NULL CHECK (kind IN ('WEBHOOK', 'AUTOMATION')),
+  subject     TEXT    NOT NULL,
+  generation  BIGINT NOT NULL,                 -- a webhook's revision, an automation's generation
+  closed      BIGINT NOT NULL CHECK (closed IN (0, 1)),
+  unswept     BIGINT NOT NULL CHECK (unswept IN (0, 1)),
+  PRIMARY KEY (account, kind, subject)
+);
+CREATE INDEX gate_unswept ON gate (account) WHERE unswept = 1;
+
+-- The next place in the order of acceptance.
+CREATE SEQUENCE sequence AS BIGINT;
+
+-- The answer an event got, for when it comes again.
+CREATE TABLE receipt (
+  receipt     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  account     TEXT    NOT NULL,
+  event       TEXT    NOT NULL,
+  digest      BYTEA    NOT NULL,
+  executions  BYTEA    NOT NULL,                 -- ids of 16 bytes, one after another
+  at          BIGINT NOT NULL,
+  UNIQUE (account, event)
+);
+
+-- What was accepted, with the requests; inserted once, never updated.
+CREATE TABLE execution (
+  seq                 BIGINT PRIMARY KEY,       -- the order of acceptance
+  account             TEXT    NOT NULL,
+  id                  BYTEA    NOT NULL CHECK (length(id) = 16),
+  automation          TEXT    NOT NULL,         -- '' for notifications
+  automation_version  BIGINT NOT NULL,
+  generation          BIGINT NOT NULL,
+  event               TEXT    NOT NULL,         -- JSON
+  traceparent         TEXT    NOT NULL,
+  accepted_at         BIGINT NOT NULL,
+  plan                TEXT    NOT NULL,         -- JSON
+  bodies              BYTEA    NOT NULL
+);
+CREATE UNIQUE INDEX execution_id ON execution (account, id);
+
+-- The working set: what is not ended. A row with a token has an attempt under way.
+CREATE TABLE pending (
+  seq            BIGINT PRIMARY KEY,
+  account        TEXT    NOT NULL,
+  lane           BIGINT NOT NULL,
+  turn           BIGINT NOT NULL CHECK (turn IN (0, 1, 2)),
+  due_at         BIGINT NOT NULL CHECK (due_at >= 0),   -- 0: ready
+  step           BIGINT NOT NULL CHECK (step >= 0),
+  attempt        BIGINT NOT NULL CHECK (attempt >= 1),  -- the number under way, or the next
+  retries        BIGINT NOT NULL CHECK (retries >= 0),
+  interruptions  BIGINT NOT NULL CHECK (interruptions >= 0),
+  started_at     BIGINT,
+  cancel         BIGINT NOT NULL DEFAULT 0 CHECK (cancel IN (0, 1)),
+  ends           BIGINT NOT NULL DEFAULT 0 CHECK (ends >= 0),   -- how often it ended before
+  token          BIGINT,
+  claimed_at     BIGINT,
+  lease_until    BIGINT,
+  CHECK ((token IS NULL) = (claimed_at IS NULL) AND (token IS NULL) = (lease_until IS NULL)),
+  CHECK ((turn = 0) = (started_at IS NOT NULL)),
+  CHECK (token IS NULL OR (turn = 0 AND due_at = 0)),
+  CHECK (cancel = 0 OR token IS NOT NULL)
+);
+CREATE INDEX pending_turn ON pending (account, turn, seq) WHERE token IS NULL AND due_at = 0;
+CREATE INDEX pending_lane ON pending (lane, turn, due_at, seq) WHERE token IS NULL;
+CREATE INDEX pending_due ON pending (account, due_at) WHERE token IS NULL AND due_at > 0;
+CREATE INDEX pending_lease ON pending (lease_until) WHERE token IS NOT NULL;
+
+-- Attempts that ended; the one under way stands in pending.
+CREATE TABLE attempt (
+  seq               BIGINT NOT NULL,
+  step              BIGINT NOT NULL,
+  number            BIGINT NOT NULL CHECK (number >= 1),
+  verdict           TEXT    NOT NULL CHECK (verdict IN ('SUCCEEDED', 'FAILED_RETRYABLE', 'FAILED', 'INTERRUPTED')),
+  started_at        BIGINT NOT NULL,
+  ended_at          BIGINT NOT NULL,
+  duration_us       BIGINT NOT NULL,
+  url_path          TEXT    NOT NULL,
+  request_headers   TEXT    NOT NULL,           -- JSON, redacted
+  status            BIGINT,
+  response_headers  TEXT    NOT NULL,           -- JSON, redacted
+  response_body     BYTEA    NOT NULL,
+  truncated         BIGINT NOT NULL,
+  error             TEXT    NOT NULL,
+  PRIMARY KEY (seq, step, number)
+);
+
+-- Ends of executions; the latest number counts.
+CREATE TABLE ending (
+  seq         BIGINT NOT NULL,
+  number      BIGINT NOT NULL CHECK (number >= 1),
+  state       TEXT    NOT NULL CHECK (state IN ('SUCCEEDED', 'FAILED', 'STOPPED', 'CANCELLED')),
+  reason      TEXT,
+  message     TEXT    NOT NULL,
+  step        BIGINT NOT NULL,
+  started_at  BIGINT,
+  at          BIGINT NOT NULL,
+  PRIMARY KEY (seq, number),
+  CHECK ((state = 'SUCCEEDED') = (reason IS NULL))
+);

@@ -1,0 +1,139 @@
+-- One row an account: its limits as billing last said, what is used of them, how much waits, when to look at it next.
+CREATE TABLE account (
+  account           TEXT    NOT NULL PRIMARY KEY,
+  version           INTEGER,                    -- billing's version; NULL until the registry told us
+  automations       INTEGER NOT NULL DEFAULT 0,
+  rate_units        INTEGER NOT NULL DEFAULT 0,
+  rate_per_us       INTEGER NOT NULL DEFAULT 0,
+  rate_burst        INTEGER NOT NULL DEFAULT 0,
+  rate_tat_ns       INTEGER NOT NULL DEFAULT 0,
+  allowance         INTEGER,                    -- NULL: no end
+  anchor_at         INTEGER NOT NULL DEFAULT 0,
+  period_start_at   INTEGER NOT NULL DEFAULT 0,
+  period_end_at     INTEGER NOT NULL DEFAULT 0,
+  period_granted    INTEGER NOT NULL DEFAULT 0,
+  period_used       INTEGER NOT NULL DEFAULT 0,
+  notice_units      INTEGER NOT NULL DEFAULT 0,
+  notice_per_us     INTEGER NOT NULL DEFAULT 0,
+  notice_burst      INTEGER NOT NULL DEFAULT 0,
+  notice_tat_ns     INTEGER NOT NULL DEFAULT 0,
+  max_waiting       INTEGER NOT NULL DEFAULT 0,
+  history_us        INTEGER NOT NULL DEFAULT 0,
+  waiting           INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
+  wake_at           INTEGER,
+  served_at         INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX account_wake ON account (wake_at) WHERE wake_at IS NOT NULL;
+
+-- Where work queues: one automation's generation (or notifications) towards one webhook.
+CREATE TABLE lane (
+  lane        INTEGER PRIMARY KEY,
+  account     TEXT    NOT NULL,
+  automation  TEXT    NOT NULL,                 -- '' for notifications
+  generation  INTEGER NOT NULL,
+  webhook     TEXT    NOT NULL,
+  UNIQUE (account, automation, generation, webhook)
+);
+
+-- What holds lanes back: a webhook disabled by hand, an automation stopped up to a generation.
+CREATE TABLE gate (
+  account     TEXT    NOT NULL,
+  kind        TEXT    NOT NULL CHECK (kind IN ('WEBHOOK', 'AUTOMATION')),
+  subject     TEXT    NOT NULL,
+  generation  INTEGER NOT NULL,                 -- a webhook's revision, an automation's generation
+  closed      INTEGER NOT NULL CHECK (closed IN (0, 1)),
+  unswept     INTEGER NOT NULL CHECK (unswept IN (0, 1)),
+  PRIMARY KEY (account, kind, subject)
+) WITHOUT ROWID;
+CREATE INDEX gate_unswept ON gate (account) WHERE unswept = 1;
+
+-- The next place in the order of acceptance.
+CREATE TABLE sequence (next INTEGER NOT NULL);
+INSERT INTO sequence VALUES (1);
+
+-- The answer an event got, for when it comes again.
+CREATE TABLE receipt (
+  receipt     INTEGER PRIMARY KEY,
+  account     TEXT    NOT NULL,
+  event       TEXT    NOT NULL,
+  digest      BLOB    NOT NULL,
+  executions  BLOB    NOT NULL,                 -- ids of 16 bytes, one after another
+  at          INTEGER NOT NULL,
+  UNIQUE (account, event)
+);
+
+-- What was accepted, with the requests; inserted once, never updated.
+CREATE TABLE execution (
+  seq                 INTEGER PRIMARY KEY,      -- the order of acceptance
+  account             TEXT    NOT NULL,
+  id                  BLOB    NOT NULL CHECK (length(id) = 16),
+  automation          TEXT    NOT NULL,         -- '' for notifications
+  automation_version  INTEGER NOT NULL,
+  generation          INTEGER NOT NULL,
+  event               TEXT    NOT NULL,         -- JSON
+  traceparent         TEXT    NOT NULL,
+  accepted_at         INTEGER NOT NULL,
+  plan                TEXT    NOT NULL,         -- JSON
+  bodies              BLOB    NOT NULL
+);
+CREATE UNIQUE INDEX execution_id ON execution (account, id);
+
+-- The working set: what is not ended. A row with a token has an attempt under way.
+CREATE TABLE pending (
+  seq            INTEGER PRIMARY KEY,
+  account        TEXT    NOT NULL,
+  lane           INTEGER NOT NULL,
+  turn           INTEGER NOT NULL CHECK (turn IN (0, 1, 2)),
+  due_at         INTEGER NOT NULL CHECK (due_at >= 0),   -- 0: ready
+  step           INTEGER NOT NULL CHECK (step >= 0),
+  attempt        INTEGER NOT NULL CHECK (attempt >= 1),  -- the number under way, or the next
+  retries        INTEGER NOT NULL CHECK (retries >= 0),
+  interruptions  INTEGER NOT NULL CHECK (interruptions >= 0),
+  started_at     INTEGER,
+  cancel         INTEGER NOT NULL DEFAULT 0 CHECK (cancel IN (0, 1)),
+  ends           INTEGER NOT NULL DEFAULT 0 CHECK (ends >= 0),   -- how often it ended before
+  token          INTEGER,
+  claimed_at     INTEGER,
+  lease_until    INTEGER,
+  CHECK ((token IS NULL) = (claimed_at IS NULL) AND (token IS NULL) = (lease_until IS NULL)),
+  CHECK ((turn = 0) = (started_at IS NOT NULL)),
+  CHECK (token IS NULL OR (turn = 0 AND due_at = 0)),
+  CHECK (cancel = 0 OR token IS NOT NULL)
+);
+CREATE INDEX pending_turn ON pending (account, turn, seq) WHERE token IS NULL AND due_at = 0;
+CREATE INDEX pending_lane ON pending (lane, turn, due_at, seq) WHERE token IS NULL;
+CREATE INDEX pending_due ON pending (account, due_at) WHERE token IS NULL AND due_at > 0;
+CREATE INDEX pending_lease ON pending (lease_until) WHERE token IS NOT NULL;
+
+-- Attempts that ended; the one under way stands in pending.
+CREATE TABLE attempt (
+  seq               INTEGER NOT NULL,
+  step              INTEGER NOT NULL,
+  number            INTEGER NOT NULL CHECK (number >= 1),
+  verdict           TEXT    NOT NULL CHECK (verdict IN ('SUCCEEDED', 'FAILED_RETRYABLE', 'FAILED', 'INTERRUPTED')),
+  started_at        INTEGER NOT NULL,
+  ended_at          INTEGER NOT NULL,
+  duration_us       INTEGER NOT NULL,
+  url_path          TEXT    NOT NULL,
+  request_headers   TEXT    NOT NULL,           -- JSON, redacted
+  status            INTEGER,
+  response_headers  TEXT    NOT NULL,           -- JSON, redacted
+  response_body     BLOB    NOT NULL,
+  truncated         INTEGER NOT NULL,
+  error             TEXT    NOT NULL,
+  PRIMARY KEY (seq, step, number)
+) WITHOUT ROWID;
+
+-- Ends of executions; the latest number counts.
+CREATE TABLE ending (
+  seq         INTEGER NOT NULL,
+  number      INTEGER NOT NULL CHECK (number >= 1),
+  state       TEXT    NOT NULL CHECK (state IN ('SUCCEEDED', 'FAILED', 'STOPPED', 'CANCELLED')),
+  reason      TEXT,
+  message     TEXT    NOT NULL,
+  step        INTEGER NOT NULL,
+  started_at  INTEGER,
+  at          INTEGER NOT NULL,
+  PRIMARY KEY (seq, number),
+  CHECK ((state = 'SUCCEEDED') = (reason IS NULL))
+) WITHOUT ROWID;

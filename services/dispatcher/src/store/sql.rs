@@ -1,0 +1,69 @@
+//! Pieces of SQL that both backends read, and the list of hot statements whose plans a test looks at.
+
+use sea_orm::Value;
+use sluice_storage::Backend;
+
+/// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
+pub(super) fn list(length: usize, start: usize) -> String {
+    let mut text = String::with_capacity(length * 5);
+    for at in start..start + length {
+        if at > start {
+            text.push(',');
+        }
+        text.push('$');
+        text.push_str(&at.to_string());
+    }
+    text
+}
+
+/// What makes a `SELECT` hold its rows until the end of the transaction; on SQLite the transaction holds everything already.
+pub(super) const fn locked(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "",
+        Backend::Postgres => " FOR UPDATE",
+    }
+}
+
+/// Keys as parameters.
+pub(super) fn keys(seqs: &[i64]) -> Vec<Value> {
+    seqs.iter().map(|seq| Value::from(*seq)).collect()
+}
+
+/// The oldest ready work of an account and turn: `account, turn, limit`.
+pub(super) const HEADS: &str = "SELECT seq FROM pending \
+     WHERE account = $1 AND turn = $2 AND token IS NULL AND due_at = 0 ORDER BY seq LIMIT $3";
+
+/// The same of one lane, for use within a `UNION ALL`.
+pub(super) fn lane_heads(lane: i64, turn: i64, limit: usize) -> String {
+    format!(
+        "SELECT seq FROM (SELECT seq FROM pending WHERE lane = {lane} AND turn = {turn} AND token IS NULL \
+         AND due_at = 0 ORDER BY seq LIMIT {limit}) AS lane_{lane}"
+    )
+}
+
+/// What is due of an account, oldest first: `account, now, limit`.
+pub(super) const PROMOTE: &str = "UPDATE pending SET due_at = 0 WHERE seq IN (\
+     SELECT seq FROM pending WHERE account = $1 AND token IS NULL AND due_at > 0 AND due_at <= $2 ORDER BY due_at LIMIT $3)";
+
+/// When the next of an account is due: `account`.
+pub(super) const NEXT_DUE: &str =
+    "SELECT due_at FROM pending WHERE account = $1 AND token IS NULL AND due_at > 0 ORDER BY due_at LIMIT 1";
+
+/// Accounts with something to do, the longest waiting first: `now, limit`.
+pub(super) const DUE_ACCOUNTS: &str =
+    "SELECT account FROM account WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at LIMIT $2";
+
+/// The next time any account has something to do.
+pub(super) const NEXT_WAKE: &str =
+    "SELECT wake_at FROM account WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1";
+
+/// Claims whose lease is over: `now, limit`.
+pub(super) const EXPIRED: &str = "SELECT seq, account FROM pending \
+     WHERE token IS NOT NULL AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
+
+/// An account's executions, newest first, after a key: `account, id, limit`.
+pub(super) const PAGE: &str = "SELECT seq, id, automation, automation_version, generation, event, traceparent, \
+     accepted_at, plan FROM execution WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+
+/// One execution's key: `account, id`.
+pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AND id = $2";
