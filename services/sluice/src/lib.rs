@@ -1,0 +1,12 @@
+//! The `sluice` binary as a library: registry, evaluator and dispatcher in one process, and the commands.
+//!
+//! Who is here:
+//! - [`cli`]: the command line;
+//! - [`commands`]: what each command does;
+//! - [`data_directory`]: the database files and the keys of a suite, made on its first start;
+//! - [`demo`]: the whole path shown on real HTTP, counted from what others saw.
+
+pub mod cli;
+pub mod commands;
+pub mod data_directory;
+pub mod demo;
