@@ -40,8 +40,8 @@ impl Batcher {
     /// Starts a batcher that hands at most `max_items` items to each call of `flush`, and queues at most
     /// `channel_capacity` more (both at least 1) before submitters have to wait.
     ///
-    /// `flush` returns one answer for each item, in the items' order. On shutdown nothing new is accepted; what was
-    /// accepted is flushed and answered, then the task ends.
+    /// `flush` returns one answer for each item, in the items' order. On the supervisor's shutdown nothing new is
+    /// accepted; what was accepted is flushed and answered, then the task ends.
     ///
     /// ```
     /// # use sluice_runtime::{Shutdown, Supervisor};
@@ -67,15 +67,36 @@ impl Batcher {
         F: FnMut(Vec<T>) -> Fut + Send + 'static,
         Fut: Future<Output = Vec<R>> + Send + 'static,
     {
+        let end = supervisor.shutdown().clone();
+        Self::spawn_until(end, supervisor, name, max_items, channel_capacity, flush)
+    }
+
+    /// As [`Batcher::spawn`], but accepts items until `end` is triggered, whatever the supervisor's shutdown says: for
+    /// work that goes on during a drain, such as recording requests that are still under way. Somebody has to trigger
+    /// `end` or drop all handles, else the drain runs out of time.
+    pub fn spawn_until<T, R, F, Fut>(
+        end: Shutdown,
+        supervisor: &Supervisor,
+        name: &'static str,
+        max_items: usize,
+        channel_capacity: usize,
+        flush: F,
+    ) -> BatcherHandle<T, R>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnMut(Vec<T>) -> Fut + Send + 'static,
+        Fut: Future<Output = Vec<R>> + Send + 'static,
+    {
         let (queue, entries) = mpsc::channel(channel_capacity.max(1));
-        supervisor.spawn(name, move |shutdown| run(entries, shutdown, max_items.max(1), flush));
+        supervisor.spawn(name, move |_| run(entries, end, max_items.max(1), flush));
         BatcherHandle { queue }
     }
 }
 
 async fn run<T, R, F, Fut>(
     mut entries: mpsc::Receiver<Entry<T, R>>,
-    shutdown: Shutdown,
+    end: Shutdown,
     max_items: usize,
     mut flush: F,
 ) -> Result<(), BoxError>
@@ -86,7 +107,7 @@ where
     let mut batch = Vec::new();
     loop {
         // Once closed, recv_many still yields what was accepted, then 0.
-        if shutdown.or(entries.recv_many(&mut batch, max_items)).await.is_none() {
+        if end.or(entries.recv_many(&mut batch, max_items)).await.is_none() {
             entries.close();
             entries.recv_many(&mut batch, max_items).await;
         }
@@ -224,6 +245,19 @@ mod tests {
             assert_eq!(answer, Ok(item * 10));
         }
         assert_eq!(handle.submit(99).await, Err(Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batcher_with_an_end_of_its_own_outlasts_the_shutdown() {
+        let supervisor = Supervisor::new(Shutdown::new());
+        let end = Shutdown::new();
+        let echo = |items: Vec<u32>| async move { items };
+        let handle = Batcher::spawn_until(end.clone(), &supervisor, "late", 10, 10, echo);
+        supervisor.shutdown().trigger();
+        assert_eq!(handle.submit(1).await, Ok(1));
+        end.trigger();
+        supervisor.join().await.unwrap();
+        assert_eq!(handle.submit(2).await, Err(Closed));
     }
 
     #[tokio::test(start_paused = true)]

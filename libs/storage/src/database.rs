@@ -79,8 +79,8 @@ pub enum ConnectError {
         /// What it has to be.
         required: &'static str,
     },
-    /// The database refused or can't be reached.
-    #[error("can't connect to the database: {0}")]
+    /// The database refused or can't be reached; the driver's words are in the source, for the operator.
+    #[error("can't connect to the database")]
     Storage(#[from] StorageError),
 }
 

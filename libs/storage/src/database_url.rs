@@ -66,6 +66,20 @@ impl DatabaseUrl {
         }
     }
 
+    /// The same PostgreSQL database with another schema; a SQLite file, which has none, stays what it is.
+    ///
+    /// # Errors
+    /// [`UrlError::Schema`] when the name is not plain.
+    pub fn with_schema(&self, schema: &str) -> Result<Self, UrlError> {
+        match &self.0 {
+            Kind::Sqlite { .. } => Ok(self.clone()),
+            Kind::Postgres { server, .. } if is_plain_schema(schema) => {
+                Ok(Self(Kind::Postgres { server: server.clone(), schema: schema.to_owned() }))
+            }
+            Kind::Postgres { .. } => Err(UrlError::Schema),
+        }
+    }
+
     /// A SQLite database in the file `path`.
     pub fn sqlite(path: impl Into<PathBuf>) -> Self {
         Self(Kind::Sqlite { path: path.into() })
@@ -182,6 +196,15 @@ mod tests {
         let (server, schema) = url.postgres().unwrap();
         assert_eq!((server.as_str(), schema), ("postgres://u:p@db:5433/sluice?sslmode=require", "registry"));
         assert_eq!(parse("postgresql://db/sluice").unwrap().postgres().unwrap().1, "public");
+    }
+
+    #[test]
+    fn a_schema_can_be_exchanged_for_another_plain_one() {
+        let url = parse("postgres://u:p@db/sluice").unwrap();
+        let other = url.with_schema("evaluator").unwrap();
+        assert_eq!(other, parse("postgres://u:p@db/sluice?schema=evaluator").unwrap());
+        assert_eq!(url.with_schema("a b"), Err(UrlError::Schema));
+        assert_eq!(parse("sqlite:a.db").unwrap().with_schema("a"), parse("sqlite:a.db"));
     }
 
     #[test]

@@ -135,6 +135,34 @@ async fn a_transaction_dropped_in_the_middle_of_a_statement_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_transaction_given_up_while_it_begins_holds_nothing() {
+    on_each_backend(|db| async move {
+        with_items(&db).await;
+        let other = db.reconnect().await;
+        for polls in 0..60 {
+            let patience = async {
+                for _ in 0..polls {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                begun = db.database().write() => drop(begun.unwrap()),
+                () = patience => {}
+            }
+        }
+        let transaction = other.write().await.unwrap();
+        insert(&transaction, 1, "a").await.unwrap();
+        transaction.commit().await.unwrap();
+        let transaction = db.database().write().await.unwrap();
+        insert(&transaction, 2, "b").await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(count(&other).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_existing_key_is_a_conflict_that_names_its_constraint() {
     on_each_backend(|db| async move {
         with_items(&db).await;

@@ -55,22 +55,22 @@ async fn readers_of_a_file_can_not_write() {
 #[tokio::test]
 async fn a_writer_kept_out_by_another_process_is_told_to_retry() {
     let db = sluice_testkit::sqlite().await;
-    let _held = db.database().write().await.unwrap();
+    let held = db.database().write().await.unwrap();
     let options = Options { lock_timeout: std::time::Duration::from_millis(20), ..Options::default() };
     let other = Database::connect(&db.url, Clock::system(), &options).await.unwrap();
     let error = other.write().await.unwrap_err();
     assert!(matches!(error, StorageError::Retry(_)), "{error:?}");
+    held.rollback().await.unwrap();
+    other.write().await.unwrap().commit().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn schemas_of_one_database_are_made_on_demand_and_do_not_see_each_other() {
     let db = sluice_testkit::postgres().await;
-    let server = std::sync::Arc::new(server_url(&db).await);
     let mut opening = tokio::task::JoinSet::new();
     for number in 0..6 {
-        let server = std::sync::Arc::clone(&server);
+        let url = db.url.with_schema(&format!("room{}", number % 2)).unwrap();
         opening.spawn(async move {
-            let url = format!("{server}?schema=room{}", number % 2).parse().unwrap();
             let options = Options { connections: 2, ..Options::default() };
             let database = Database::connect(&url, Clock::system(), &options).await.unwrap();
             migrate(&database, &[]).await.unwrap();
@@ -86,7 +86,7 @@ async fn schemas_of_one_database_are_made_on_demand_and_do_not_see_each_other() 
 #[tokio::test]
 async fn a_lock_waited_for_too_long_is_a_retry_and_a_slow_statement_unavailable() {
     let db = sluice_testkit::postgres().await;
-    let short = std::time::Duration::from_millis(30);
+    let short = std::time::Duration::from_millis(500);
     let holding = db.database().write().await.unwrap();
     holding.execute("LOCK TABLE sluice_clock IN ACCESS EXCLUSIVE MODE", vec![]).await.unwrap();
     let url = db.url.clone();
@@ -120,9 +120,31 @@ async fn connections_cut_by_the_server_are_unavailable_once_and_then_replaced() 
     }
 }
 
-/// The database's URL without its schema; the test server lets everybody in.
-async fn server_url(db: &sluice_testkit::TestDatabase) -> String {
-    let shown = db.url.to_string();
-    let (address, _) = shown.split_once('?').unwrap();
-    address.replacen("postgres://", "postgres://postgres@", 1)
+#[tokio::test]
+async fn a_full_disk_is_told_apart_keeps_what_was_committed_and_passes() {
+    let db = sluice_testkit::sqlite().await;
+    let limit_pages = async |pages: u32| {
+        let transaction = db.database().write().await.unwrap();
+        transaction.one(&format!("PRAGMA max_page_count = {pages}"), vec![]).await.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let fill = async |seq: i64| {
+        let transaction = db.database().write().await?;
+        let values = vec![seq.into(), vec![7_u8; 100_000].into()];
+        transaction.execute("INSERT INTO blobs VALUES ($1, $2)", values).await?;
+        transaction.commit().await
+    };
+    let transaction = db.database().write().await.unwrap();
+    transaction.execute("CREATE TABLE blobs (seq BIGINT PRIMARY KEY, body BLOB)", vec![]).await.unwrap();
+    transaction.commit().await.unwrap();
+    fill(1).await.unwrap();
+
+    limit_pages(40).await;
+    let error: StorageError = fill(2).await.unwrap_err();
+    assert!(matches!(error, StorageError::Full(_)) && error.is_transient(), "{error:?}");
+    limit_pages(1_000_000).await;
+    fill(3).await.unwrap();
+    let rows = db.database().read().all("SELECT seq FROM blobs ORDER BY seq", vec![]).await.unwrap();
+    let kept: Vec<i64> = rows.iter().map(|row| row.at(0).unwrap()).collect();
+    assert_eq!(kept, [1, 3]);
 }

@@ -34,6 +34,7 @@ if initdb -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C -N >"$folder
     "-c listen_addresses=127.0.0.1 -c port=$2 -c unix_socket_directories= -c fsync=$3 -c full_page_writes=$3 -c max_connections=200 -c shared_buffers=64MB -c max_prepared_transactions=0" \
     >"$folder/start"
 then
+    trap '' PIPE # the process may be gone already
     echo ready
     read -r _
     pg_ctl -D "$folder/data" -m immediate -w -t 20 stop >/dev/null
@@ -167,6 +168,15 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    #[test]
+    fn a_process_killed_while_its_server_starts_leaves_none() {
+        let port = free_port();
+        let mut watcher = watch(&programs(), port);
+        drop((watcher.stdin.take(), watcher.stdout.take()));
+        watcher.wait().unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
 
     #[test]
     fn the_server_ends_and_its_folder_goes_when_the_pipe_closes() {
