@@ -1,5 +1,7 @@
 //! The commands as a shell sees them: output, exit code.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 

@@ -1,5 +1,7 @@
 //! The demo's receiver as a process: it believes what is signed, keeps the ledger, breaks and forgets on request.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use sluice::demo::ledger::Hit;
