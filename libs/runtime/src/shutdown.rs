@@ -88,4 +88,18 @@ mod tests {
         shutdown.trigger();
         assert_eq!(shutdown.or(std::future::pending::<()>()).await, None);
     }
+
+    #[tokio::test]
+    async fn sigterm_gives_the_signal_instead_of_ending_the_process() {
+        let shutdown = Shutdown::on_signal().unwrap();
+        let own = std::process::id().to_string();
+        assert!(
+            std::process::Command::new("sh")
+                .args(["-c", "kill -TERM \"$0\"", &own])
+                .status()
+                .unwrap()
+                .success()
+        );
+        shutdown.triggered().await;
+    }
 }
