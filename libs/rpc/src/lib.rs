@@ -1,1 +1,28 @@
-//! What every gRPC server and client of the house shares: server, layers, errors, transport.
+//! What every gRPC server and client of the house shares.
+//!
+//! Who is here:
+//! - [`Server`]: some services behind one door: tokens, the access table, limits, deadlines, panics caught, health,
+//!   reflection, gRPC-Web; on a listener, or in the same process through a [`Transport`];
+//! - [`Transport`]: what generated clients are built on, over the network or in the same process;
+//! - [`Fault`]: the one way to a refusal, with its reason, metadata and field violations; [`Refusal`] is how a
+//!   client reads it;
+//! - [`principal`] and [`trace_context`]: who calls, and in which trace;
+//! - [`ResourceName`] and [`AccountName`]: `accounts/{account}/webhooks/{webhook}`;
+//! - [`convert`]: instants and lengths of time on the wire.
+
+pub mod convert;
+
+mod caller;
+mod fault;
+mod name;
+mod server;
+mod transport;
+
+pub use caller::{principal, trace_context};
+pub use fault::{DOMAIN, Fault, Refusal, fault_of};
+pub use name::{AccountName, Collection, NameFormatError, ResourceName};
+pub use server::{
+    Limits, MAX_BATCH_BYTES, MAX_INTERNAL_BYTES, MAX_MESSAGE_BYTES, Server, ServerBuilder, ServerError,
+    methods_of,
+};
+pub use transport::{Transport, TransportError};

@@ -1,0 +1,171 @@
+//! Whether a call is let in: is the RPC served here, is there room, who calls, may they.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
+use sluice_auth::{AccessTable, Decision, Principal, Verifier};
+use sluice_domain::{Span, Timestamp};
+use sluice_telemetry::TraceContext;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::deadline::asked_for;
+use super::door::InProcess;
+use super::limits::Limits;
+use crate::caller::Caller;
+use crate::fault::Fault;
+
+/// When a shed call may be tried again.
+const SHED_RETRY: Span = Span::from_millis(500);
+
+/// The header with the caller's place in its trace.
+const TRACEPARENT: &str = "traceparent";
+
+/// The rules that calls are let in by; one for each server.
+pub(crate) struct Rules {
+    verifier: Verifier,
+    access: AccessTable,
+    watches: HashSet<String>,
+    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    deadline: Duration,
+    max_header_bytes: u32,
+    call_places: Arc<Semaphore>,
+    watch_places: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+/// A call that was let in.
+pub(crate) struct Admitted {
+    /// Its place among those under way; free again when dropped.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+    /// Whether its answer is a stream.
+    pub(crate) watch: bool,
+    /// How long it may take until its answer begins.
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl Rules {
+    pub(crate) fn new(
+        verifier: Verifier,
+        access: AccessTable,
+        watches: HashSet<String>,
+        now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            verifier,
+            access,
+            watches,
+            now,
+            deadline: limits.deadline,
+            max_header_bytes: limits.max_header_bytes,
+            call_places: Arc::new(Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            watch_places: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Cancelled once the server stops.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Whether there is such an RPC here.
+    pub(crate) fn serves(&self, path: &str) -> bool {
+        self.access.lists(path)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// Lets the call in, leaving the caller and the trace in its extensions, or says why not.
+    ///
+    /// Calls within the process take no place: they are part of one that has its own, or of a worker's bounded work.
+    /// Nor do open RPCs, so that health is told under load, too.
+    pub(crate) fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Status> {
+        if header_bytes(request.headers()) > u64::from(self.max_header_bytes) {
+            let message = format!("the headers of a request may take {} bytes", self.max_header_bytes);
+            return Err(Fault::overloaded(message, SHED_RETRY).into());
+        }
+        let path = request.uri().path();
+        if !self.serves(path) {
+            return Err(Status::unimplemented("this server has no such method"));
+        }
+        let watch = self.watches.contains(path);
+        let open = self.access.decide(path, None) == Decision::Allow;
+        let in_process = request.extensions_mut().remove::<InProcess>();
+        let place = if open || in_process.is_some() { None } else { Some(self.place(watch)?) };
+
+        let caller = match in_process {
+            Some(InProcess(principal)) => Some(principal),
+            None if open => None,
+            None => Some(Arc::new(self.verified(request.headers())?)),
+        };
+        self.decided(request.uri().path(), caller.as_deref())?;
+
+        let trace = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let trace = trace.and_then(|text| text.parse::<TraceContext>().ok());
+        let asked = asked_for(request.headers());
+        if let Some(trace) = trace {
+            request.extensions_mut().insert(trace);
+        }
+        if let Some(principal) = caller {
+            request.extensions_mut().insert(Caller(principal));
+        }
+        let deadline =
+            if watch { asked } else { Some(asked.map_or(self.deadline, |asked| asked.min(self.deadline))) };
+        Ok(Admitted { place, watch, deadline })
+    }
+
+    fn place(&self, watch: bool) -> Result<OwnedSemaphorePermit, Status> {
+        let (places, message) = if watch {
+            (&self.watch_places, "the server has as many watches open as it takes")
+        } else {
+            (&self.call_places, "the server has as many calls under way as it takes")
+        };
+        Arc::clone(places).try_acquire_owned().map_err(|_| Fault::overloaded(message, SHED_RETRY).into())
+    }
+
+    fn verified(&self, headers: &HeaderMap) -> Result<Principal, Status> {
+        let token = bearer(headers)?;
+        self.verifier
+            .verify(token, self.now())
+            .map_err(|error| Fault::unauthenticated(error.to_string()).into())
+    }
+
+    fn decided(&self, path: &str, caller: Option<&Principal>) -> Result<(), Status> {
+        match self.access.decide(path, caller) {
+            Decision::Allow => Ok(()),
+            Decision::Unauthenticated => Err(Fault::unauthenticated("this call needs a token").into()),
+            Decision::Denied => {
+                let message = "the token's roles and scopes do not open this call";
+                Err(Fault::permission_denied(message).with("method", path).into())
+            }
+        }
+    }
+}
+
+/// The token in the one `authorization` header.
+fn bearer(headers: &HeaderMap) -> Result<&str, Status> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let missing = || Fault::unauthenticated("the call needs a token in its `authorization` metadata");
+    let value = values.next().ok_or_else(missing)?;
+    let malformed =
+        || Fault::unauthenticated("the `authorization` metadata must be one `Bearer` and a token");
+    if values.next().is_some() {
+        return Err(malformed().into());
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(malformed().into()) }
+}
+
+/// The size of the headers as HTTP/2 counts it (RFC 9113, section 6.5.2).
+fn header_bytes(headers: &HeaderMap) -> u64 {
+    let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    u64::try_from(sizes.sum::<usize>()).unwrap_or(u64::MAX)
+}

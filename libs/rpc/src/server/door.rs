@@ -1,0 +1,118 @@
+//! The one way in: every call, from outside or from the same process, passes here on its way to a service.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use sluice_auth::Principal;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Service, ServiceExt as _};
+use tracing::{Instrument as _, Span};
+
+use super::admission::Rules;
+use super::watch::WatchBody;
+use crate::fault::Fault;
+
+/// Marks a request that was made in this process, with who vouches for it. A request from a socket cannot have it:
+/// extensions do not travel.
+#[derive(Clone)]
+pub(crate) struct InProcess(pub(crate) Arc<Principal>);
+
+/// A service behind the rules of its server: admission, deadline, panics caught, one span for each call.
+#[derive(Clone)]
+pub(crate) struct Door<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+impl<S> Door<S> {
+    pub(crate) fn new(inner: S, rules: Arc<Rules>) -> Self {
+        Self { inner, rules }
+    }
+}
+
+impl<S> Service<Request<Body>> for Door<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let fresh = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, fresh);
+        let rules = Arc::clone(&self.rules);
+        let span = span_of(&rules, &request);
+        let answer = async move {
+            let began = rules.now();
+            let response = answered(&rules, ready, request).await.unwrap_or_else(Status::into_http);
+            let code = code_of(&response);
+            Span::current().record("rpc.grpc.status_code", code);
+            let micros = rules.now().since(began).as_micros();
+            tracing::debug!(rpc.grpc.status_code = code, rpc.duration_us = micros, "call answered");
+            Ok(response)
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+async fn answered<S>(rules: &Rules, inner: S, mut request: Request<Body>) -> Result<Response<Body>, Status>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let admitted = rules.admit(&mut request)?;
+    let answer = AssertUnwindSafe(inner.oneshot(request)).catch_unwind();
+    let outcome = match admitted.deadline {
+        Some(deadline) => {
+            tokio::time::timeout(deadline, answer).await.map_err(|_| Fault::deadline_exceeded())?
+        }
+        None => answer.await,
+    };
+    let response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_panic) => {
+            tracing::error!("a handler panicked");
+            return Err(Fault::internal().into());
+        }
+    };
+    if !admitted.watch {
+        return Ok(response);
+    }
+    let stopping = rules.stopping().clone();
+    Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.place))))
+}
+
+/// The call's span. Only names that the contracts have get into it, nothing else of the request.
+fn span_of(rules: &Rules, request: &Request<Body>) -> Span {
+    let path = request.uri().path();
+    let known = rules.serves(path);
+    let (service, method) =
+        path.trim_start_matches('/').split_once('/').filter(|_| known).unwrap_or(("unknown", "unknown"));
+    tracing::info_span!(
+        "rpc",
+        otel.kind = "server",
+        otel.name = %format_args!("{service}/{method}"),
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+        rpc.grpc.status_code = tracing::field::Empty,
+    )
+}
+
+/// The number of the answer's code: a refusal has it in its headers, everything else went well so far.
+fn code_of(response: &Response<Body>) -> i64 {
+    let text = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
