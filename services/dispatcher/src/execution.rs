@@ -35,7 +35,7 @@ macro_rules! stored_as_text {
             }
 
             /// The one with this word.
-            pub fn from_str(text: &str) -> Option<Self> {
+            pub fn read(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)+ _ => None }
             }
         }

@@ -1,13 +1,34 @@
 //! The dispatcher: when is it sent, and how did it go?
+//!
+//! The cast, nouns first; none of them knows the world:
+//! - [`execution`]: where an execution stands, and what comes after an attempt; [`attempt`], [`retry`]: one HTTP try, and when the
+//!   next one follows; [`plan`]: the requests;
+//! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
+//!   [`gate`]: what holds work back without touching it;
+//! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`redaction`]: what history may show;
+//!   [`feed`]: what the registry tells.
+//!
+//! The doors, each to one outside thing: [`store`] (the tables), [`worker`] (what runs by itself), [`delivery`] (receivers),
+//! [`clients`] (the registry), [`grpc`] (callers). [`service`] plugs them together under [`config`].
 
 pub mod allowance;
 pub mod attempt;
 pub mod claim;
+pub mod clients;
+pub mod config;
+pub mod delivery;
+pub mod error;
 pub mod execution;
+pub mod feed;
 pub mod gate;
+pub mod grpc;
 pub mod plan;
 pub mod quota;
 pub mod rate;
+pub mod redaction;
 pub mod retry;
+pub mod service;
 pub mod store;
+pub mod target;
 pub mod turn;
+pub mod worker;

@@ -140,7 +140,7 @@ impl Store {
             let fresh = by_account.remove(account).unwrap_or_default();
             let place = Place { gates, now, token, room: &mut left };
             self.place(&tx, quota, fresh, &mut picked, place, &mut written).await?;
-            quota.wake_at = wake_at_with(&tx, quota, &picked, left, now, &written.pending).await?;
+            quota.wake_at = wake_at_with(&tx, quota, &picked, now, &written.pending).await?;
         }
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
@@ -331,12 +331,11 @@ async fn wake_at_with(
     tx: &Transaction,
     quota: &AccountQuota,
     picked: &Picked,
-    room: usize,
     now: Timestamp,
     rows: &[Pending],
 ) -> Result<Option<Timestamp>> {
     let of_account = rows.iter().filter(|row| row.account == quota.account.as_str());
     let due = of_account.filter(|row| row.hold.is_none()).filter_map(|row| row.due_at).min();
-    let stored = wake_at(tx, quota, picked, room, now).await?;
+    let stored = wake_at(tx, quota, picked, now).await?;
     Ok(stored.into_iter().chain(due).min())
 }

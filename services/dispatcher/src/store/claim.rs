@@ -76,7 +76,7 @@ impl Store {
         let token = self.token();
         let mut left = room;
         let picked = self.pick(&tx, quota, &closed, now, token, &mut left).await?;
-        quota.wake_at = wake_at(&tx, quota, &picked, left, now).await?;
+        quota.wake_at = wake_at(&tx, quota, &picked, now).await?;
         accounts::save(&tx, [&*quota], now).await?;
         let claims = self.load(&tx, account, &picked.seqs, token, now).await?;
         tx.commit().await?;
@@ -205,7 +205,6 @@ pub(super) async fn wake_at(
     tx: &Transaction,
     quota: &AccountQuota,
     picked: &Picked,
-    room: usize,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
     if quota.waiting == 0 {
@@ -214,10 +213,7 @@ pub(super) async fn wake_at(
     if picked.more_due {
         return Ok(Some(now));
     }
-    let by_turn = picked.more.iter().filter_map(|turn| match quota.free_at(*turn, now, 0) {
-        Some(_) if room == 0 => Some(now),
-        free_at => free_at,
-    });
+    let by_turn = picked.more.iter().filter_map(|turn| quota.free_at(*turn, now, 0));
     let due = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
     let due: Option<i64> = due.map(|row| row.at(0)).transpose()?;
     Ok(by_turn.chain(due.map(Timestamp::from_micros)).min())

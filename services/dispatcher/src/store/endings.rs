@@ -151,14 +151,14 @@ fn read(row: &Row) -> Result<Ending> {
     let reason: Option<String> = row.get("reason")?;
     let reason = reason
         .map(|text| {
-            EndReason::from_str(&text).ok_or_else(|| StorageError::decode(format!("end reason {text}")))
+            EndReason::read(&text).ok_or_else(|| StorageError::decode(format!("end reason {text}")))
         })
         .transpose()?;
     Ok(Ending {
         seq: row.get("seq")?,
         number: row.get("number")?,
         end: End {
-            state: EndState::from_str(&state)
+            state: EndState::read(&state)
                 .ok_or_else(|| StorageError::decode(format!("end state {state}")))?,
             reason,
             message: row.get("message")?,
@@ -186,7 +186,7 @@ fn read_attempt(row: &Row) -> Result<Attempt> {
     Ok(Attempt {
         step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
         number: row.get("number")?,
-        verdict: Verdict::from_str(&verdict)
+        verdict: Verdict::read(&verdict)
             .ok_or_else(|| StorageError::decode(format!("verdict {verdict}")))?,
         started_at: Timestamp::from_micros(row.get("started_at")?),
         ended_at: Some(Timestamp::from_micros(row.get("ended_at")?)),

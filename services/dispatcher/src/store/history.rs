@@ -21,6 +21,9 @@ const STRIDE: usize = 500;
 /// How many places of a queue are counted to tell when each starts; beyond, no time is shown.
 const RANKED: i64 = 20_000;
 
+/// Says yes to the states that a page shows.
+pub type StateFilter = fn(&State) -> bool;
+
 /// Which executions a page shows; what is set must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -29,7 +32,7 @@ pub struct Filter {
     /// With a delivery to this webhook.
     pub webhook: Option<WebhookId>,
     /// In a state that this says yes to.
-    pub state: Option<fn(&State) -> bool>,
+    pub state: Option<StateFilter>,
 }
 
 /// A page, newest first.

@@ -8,7 +8,7 @@ use sluice_storage::rows::{chunks, placeholders};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::accept::NewEvent;
-use super::{Result, sql};
+use super::{Result, executions, sql};
 
 /// What the table says of an event that is to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,20 +35,21 @@ pub(super) async fn settle(tx: &Transaction, events: &[NewEvent], now: Timestamp
         let values = piece.iter().flat_map(|at| columns(&events[*at], now)).collect();
         let inserted = tx.execute(&insert, values).await?;
         if usize::try_from(inserted).ok() != Some(piece.len()) {
-            return compare(tx, events).await;
+            return compare(tx, events, &unique).await;
         }
     }
     if unique.len() == events.len() {
         return Ok(vec![Receipt::Fresh; events.len()]);
     }
-    compare(tx, events).await
+    compare(tx, events, &unique).await
 }
 
-/// Reads every event's receipt and says whether it is this very event's.
-async fn compare(tx: &Transaction, events: &[NewEvent]) -> Result<Vec<Receipt>> {
+/// Reads every event's receipt and says whether this very transaction wrote it. `unique` are the places in `events` of those
+/// whose key did not occur before.
+async fn compare(tx: &Transaction, events: &[NewEvent], unique: &[usize]) -> Result<Vec<Receipt>> {
     // Receipts of this transaction may be missing still, when a piece before them had a repeat.
     let mut stands = Vec::with_capacity(events.len());
-    for event in events {
+    for (at, event) in events.iter().enumerate() {
         let key: Vec<Value> = vec![event.account.as_str().into(), event.event.id.as_str().into()];
         let select = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
         let Some(row) = tx.one(select, key).await? else {
@@ -60,12 +61,18 @@ async fn compare(tx: &Transaction, events: &[NewEvent]) -> Result<Vec<Receipt>> 
         };
         let digest: Vec<u8> = row.at(0)?;
         let ids = decode(&row.at::<Vec<u8>>(1)?)?;
-        stands.push(if digest != event.digest {
-            Receipt::Reused
-        } else if ids == event.ids() {
-            Receipt::Fresh
-        } else {
-            Receipt::Repeated(ids)
+        // A call that is repeated because its commit was in doubt shows the same ids as the receipt it left: what tells the two
+        // apart is that its executions are there.
+        let known = match ids.first() {
+            Some(id) if ids == event.ids() && unique.binary_search(&at).is_ok() => {
+                executions::seq_of(tx, &event.account, *id).await?.is_some()
+            }
+            _ => true,
+        };
+        stands.push(match (digest == event.digest, known) {
+            (false, _) => Receipt::Reused,
+            (true, false) => Receipt::Fresh,
+            (true, true) => Receipt::Repeated(ids),
         });
     }
     Ok(stands)

@@ -1,0 +1,163 @@
+//! The registry as the dispatcher needs it.
+
+use std::sync::Arc;
+
+use proto::registry::v1 as wire;
+use proto::registry::v1::feed_service_client::FeedServiceClient;
+use proto::registry::v1::watch_changes_response::Change as WireChange;
+use sluice_domain::{AccountId, Allowance, Entitlements, Rate, Secret, Span, WebhookId};
+use sluice_rpc::{AccountName, ResourceName, Transport, convert};
+use tonic::{Code, Status, Streaming};
+
+use crate::feed::{Change, Feed, FeedError};
+use crate::target::{ResolveError, Target};
+
+/// How long one look-up may take.
+const RESOLVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The registry's internal service. Cheap to clone.
+#[derive(Clone)]
+pub struct RegistryClient(FeedServiceClient<Transport>);
+
+/// What changes, one after another.
+pub struct Changes(Streaming<wire::WatchChangesResponse>);
+
+impl RegistryClient {
+    /// The registry behind this transport.
+    pub fn new(transport: Transport) -> Self {
+        Self(FeedServiceClient::new(transport))
+    }
+
+    /// Where requests to a webhook go, as it is now.
+    ///
+    /// # Errors
+    /// When there is no such webhook, it can't be used, or the registry does not answer.
+    pub async fn resolve(&self, account: &AccountId, webhook: WebhookId) -> Result<Target, ResolveError> {
+        let name = ResourceName { account: account.clone(), id: webhook }.to_string();
+        let mut client = self.0.clone();
+        let asked = client.resolve_target(wire::ResolveTargetRequest { name });
+        let answer =
+            tokio::time::timeout(RESOLVE_WITHIN, asked).await.map_err(|_| ResolveError::Unavailable)?;
+        match answer {
+            Ok(response) => target(response.into_inner()),
+            Err(status) if status.code() == Code::NotFound => Err(ResolveError::Deleted),
+            Err(status) if status.code() == Code::FailedPrecondition => {
+                Err(ResolveError::Unusable(status.message().to_owned()))
+            }
+            Err(_) => Err(ResolveError::Unavailable),
+        }
+    }
+
+    /// Watches what changes after a cursor; 0 begins with the present state.
+    ///
+    /// # Errors
+    /// When the registry does not answer or no longer has the cursor.
+    pub async fn watch(&self, cursor: i64) -> Result<Changes, FeedError> {
+        let stream = self.0.clone().watch_changes(wire::WatchChangesRequest { cursor }).await;
+        stream.map(|response| Changes(response.into_inner())).map_err(|status| broken(&status))
+    }
+}
+
+impl Changes {
+    /// The next change; `None` when the registry ended the stream.
+    ///
+    /// # Errors
+    /// When the stream broke, or holds what this version does not understand.
+    pub async fn next(&mut self) -> Result<Option<Feed>, FeedError> {
+        loop {
+            let Some(message) = self.0.message().await.map_err(|status| broken(&status))? else {
+                return Ok(None);
+            };
+            let revision = message.revision;
+            if let Some(change) = change(message)? {
+                return Ok(Some(Feed { revision, change }));
+            }
+        }
+    }
+}
+
+fn broken(status: &Status) -> FeedError {
+    match status.code() {
+        Code::OutOfRange => FeedError::CursorTooOld,
+        code => FeedError::Unavailable(format!("{code:?}: {}", status.message())),
+    }
+}
+
+fn target(answer: wire::ResolveTargetResponse) -> Result<Target, ResolveError> {
+    let unusable = |what: &str| ResolveError::Unusable(format!("the webhook's {what} can't be read"));
+    let secrets = answer.signing_secrets.iter().map(|text| sluice_signing::Secret::parse(text));
+    let signing: Vec<_> = secrets.collect::<Result<_, _>>().map_err(|_| unusable("signing secret"))?;
+    Ok(Target {
+        endpoint: answer.endpoint_url.parse().map_err(|_| unusable("endpoint URL"))?,
+        disabled: answer.state() == wire::WebhookState::Disabled,
+        authentication: answer.authentication.map(|header| (header.name, Secret::new(header.value))),
+        signing: Arc::from(signing),
+    })
+}
+
+/// What a message means to the dispatcher; `None` for what it has no use for.
+fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedError> {
+    let Some(change) = message.change else { return Ok(None) };
+    Ok(Some(match change {
+        WireChange::Account(account) => {
+            let name = account_of(&account.name)?;
+            let entitlements =
+                account.entitlements.and_then(entitlements).ok_or_else(|| misread("entitlements"))?;
+            Change::Entitlements(name, Box::new(entitlements))
+        }
+        WireChange::Webhook(webhook) => {
+            let (account, id) = webhook_of(&webhook.name)?;
+            let disabled = webhook.state() == wire::WebhookState::Disabled;
+            Change::Webhook { account, webhook: id, disabled }
+        }
+        WireChange::WebhookDeleted(deleted) => {
+            let (account, webhook) = webhook_of(&deleted.name)?;
+            Change::WebhookDeleted(account, webhook)
+        }
+        WireChange::Synced(_) => Change::Synced,
+    }))
+}
+
+fn misread(what: &str) -> FeedError {
+    FeedError::Unavailable(format!("the feed's {what} can't be read"))
+}
+
+fn account_of(name: &str) -> Result<AccountId, FeedError> {
+    name.parse::<AccountName>().map(|name| name.0).map_err(|_| misread("account name"))
+}
+
+fn webhook_of(name: &str) -> Result<(AccountId, WebhookId), FeedError> {
+    let name = name.parse::<ResourceName<WebhookId>>().map_err(|_| misread("webhook name"))?;
+    Ok((name.account, name.id))
+}
+
+fn entitlements(wire: wire::Entitlements) -> Option<Entitlements> {
+    let rate = |rate: Option<wire::Rate>| {
+        let rate = rate?;
+        Some(Rate { units: rate.units, per: span(rate.per.as_ref())?, burst: rate.burst })
+    };
+    let allowance = match wire.allowance {
+        None => None,
+        Some(allowance) => {
+            let anchor = convert::from_timestamp(allowance.anchor.as_ref()?).ok()?;
+            Some(Allowance { amount: allowance.amount, anchor })
+        }
+    };
+    Some(Entitlements {
+        version: wire.version,
+        plan: wire.plan,
+        automations: wire.automations,
+        active_automations: wire.active_automations,
+        steps: wire.steps,
+        delays: wire.delays,
+        executions: rate(wire.executions)?,
+        allowance,
+        notifications: rate(wire.notifications)?,
+        max_waiting: wire.max_waiting,
+        history: span(wire.history.as_ref())?,
+    })
+}
+
+fn span(duration: Option<&prost_types::Duration>) -> Option<Span> {
+    convert::from_duration(duration?).ok()
+}

@@ -1,0 +1,171 @@
+//! The dispatcher's settings. Every one has a default.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sluice_domain::Span;
+use sluice_egress::{BodyCaps, Policy, PolicyError, Timeouts};
+use thiserror::Error;
+
+use crate::claim::Lease;
+use crate::retry::Schedule;
+
+/// What a dispatcher is set up with; the keys of the TOML file are the names of the fields.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `retry.…`: when a delivery is tried again.
+    pub retry: Schedule,
+    /// `delivery.…`: how requests are sent.
+    pub delivery: Delivery,
+    /// `egress.…`: where requests may go.
+    pub egress: Egress,
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// `delivery.in_flight`: how many requests this process has under way at most; 1 to 100,000.
+    pub in_flight: usize,
+    /// `delivery.connect_timeout`: the look-up, the connection and the TLS handshake together.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub connect_timeout: Span,
+    /// `delivery.first_byte_timeout`: until the answer's head is there.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub first_byte_timeout: Span,
+    /// `delivery.timeout`: until the answer's body is there. The lease of a claim is derived from it.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub timeout: Span,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            in_flight: 1_024,
+            connect_timeout: Span::from_secs(5),
+            first_byte_timeout: Span::from_secs(15),
+            timeout: Span::from_secs(20),
+        }
+    }
+}
+
+/// Where requests may go; the registry judges by its own settings of the same names when a webhook is saved.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Egress {
+    /// `egress.allow`: networks or addresses that may be sent to although they are not public, `["10.0.0.0/8"]`.
+    pub allow: Vec<String>,
+    /// `egress.allow_http`: whether `http` URLs are taken beside `https`.
+    pub allow_http: bool,
+    /// `egress.ports`: when not empty, the only ports.
+    pub ports: Vec<u16>,
+    /// `egress.own_addresses`: the deployment's own addresses, never a target.
+    pub own_addresses: Vec<IpAddr>,
+    /// `egress.own_hosts`: the deployment's own host names, never a target.
+    pub own_hosts: Vec<String>,
+    /// `egress.cluster_suffixes`: domains of the cluster's own name service, in place of the usual ones.
+    pub cluster_suffixes: Option<Vec<String>>,
+}
+
+/// A setting can't be used; the text names it and its rule.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A number is out of range or does not fit another.
+    #[error("{0}")]
+    Rule(&'static str),
+    /// An entry of the allow list.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+impl Config {
+    /// Checks the numbers, also against one another.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with its key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(rule) = self.retry.broken_rule() {
+            return Err(ConfigError::Rule(rule));
+        }
+        let delivery = &self.delivery;
+        if !(1..=100_000).contains(&delivery.in_flight) {
+            return Err(ConfigError::Rule("delivery.in_flight must be 1 to 100,000"));
+        }
+        if delivery.connect_timeout < Span::from_millis(10) || delivery.timeout > Span::from_secs(300) {
+            return Err(ConfigError::Rule(
+                "delivery.connect_timeout must be at least 10ms, delivery.timeout at most 5m",
+            ));
+        }
+        if delivery.connect_timeout > delivery.first_byte_timeout
+            || delivery.first_byte_timeout > delivery.timeout
+        {
+            return Err(ConfigError::Rule(
+                "delivery.connect_timeout must not exceed delivery.first_byte_timeout, nor that delivery.timeout",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The lease that claims get.
+    pub const fn lease(&self) -> Lease {
+        Lease::for_timeout(self.delivery.timeout)
+    }
+
+    /// How long the parts of an exchange may take.
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            connect: self.delivery.connect_timeout.to_duration(),
+            first_byte: self.delivery.first_byte_timeout.to_duration(),
+            total: self.delivery.timeout.to_duration(),
+        }
+    }
+
+    /// How long a drain may take: what is dialled ends, and is recorded.
+    pub fn drain_within(&self) -> Duration {
+        self.delivery.timeout.plus(Span::from_secs(5)).to_duration()
+    }
+
+    /// How much of an answer is read and kept.
+    pub fn body_caps() -> BodyCaps {
+        BodyCaps { keep: 64 * 1024, read: 1024 * 1024 }
+    }
+
+    /// What targets are judged by.
+    ///
+    /// # Errors
+    /// When an entry of `egress.allow` is no network.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        let usual = Policy::default();
+        let allow = self.egress.allow.iter().map(|text| Policy::parse_network(text));
+        Ok(Policy {
+            allow: allow.collect::<Result<_, _>>()?,
+            allow_http: self.egress.allow_http,
+            ports: self.egress.ports.clone(),
+            own_addresses: self.egress.own_addresses.clone(),
+            own_hosts: self.egress.own_hosts.clone(),
+            cluster_suffixes: self.egress.cluster_suffixes.clone().unwrap_or(usual.cluster_suffixes),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_in_order_and_the_lease_outlasts_a_request() {
+        let config = Config::default();
+        config.check().unwrap();
+        let lease = config.lease();
+        assert!(lease.length > config.delivery.timeout.plus(lease.send_within));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_one_another_are_named() {
+        let mut config = Config::default();
+        config.delivery.connect_timeout = Span::from_secs(60);
+        assert!(config.check().unwrap_err().to_string().contains("delivery.first_byte_timeout"));
+    }
+}

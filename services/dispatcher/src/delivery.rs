@@ -1,0 +1,127 @@
+//! The way to receivers: from a claim and its target to a signed request, and from the answer to what the history keeps.
+
+mod request;
+
+use std::fmt;
+
+use sluice_domain::{Span, Timestamp};
+use sluice_egress::{Answer, Egress, SendError};
+use sluice_runtime::{Clock, Entropy};
+
+use crate::attempt::{Attempt, KeptAnswer, Outcome, Verdict, judge, retry_after};
+use crate::claim::Claim;
+use crate::execution::EndReason;
+use crate::redaction::kept;
+use crate::target::Target;
+
+/// Sends one request at a time; clones share one pool of connections.
+#[derive(Clone)]
+pub struct Courier {
+    egress: Egress,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+/// What an attempt brought.
+#[derive(Debug)]
+pub struct Report {
+    /// What it meant.
+    pub outcome: Outcome,
+    /// What the history keeps.
+    pub attempt: Attempt,
+}
+
+impl fmt::Debug for Courier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Courier").finish_non_exhaustive()
+    }
+}
+
+impl Courier {
+    /// A courier that goes out through this door.
+    pub const fn new(egress: Egress, clock: Clock, entropy: Entropy) -> Self {
+        Self { egress, clock, entropy }
+    }
+
+    /// Sends the delivery of a claim to its target, once.
+    pub async fn deliver(&self, claim: &Claim, target: &Target) -> Report {
+        let dialled_at = self.clock.now();
+        let blank = blank(claim);
+        let prepared = match request::prepare(claim, target, dialled_at, self.entropy.bytes()) {
+            Ok(prepared) => prepared,
+            Err(message) => {
+                let outcome =
+                    Outcome::Failed { reason: EndReason::TemplateRejected, message: message.clone() };
+                return Report {
+                    outcome,
+                    attempt: Attempt { verdict: Verdict::Failed, error: message, ..blank },
+                };
+            }
+        };
+        let sent = self.egress.send(prepared.request).await;
+        let ended_at = self.clock.now();
+        let (outcome, answer) = match sent {
+            Ok(answer) => read(&answer, ended_at),
+            Err(error) => (failure(&error), None),
+        };
+        let (verdict, error) = match &outcome {
+            Outcome::Succeeded => (Verdict::Succeeded, String::new()),
+            Outcome::Failed { message, .. } => (Verdict::Failed, message.clone()),
+            Outcome::Retryable { message, .. } => (Verdict::Retried, message.clone()),
+        };
+        let attempt = Attempt {
+            verdict,
+            duration: ended_at.since(dialled_at),
+            url_path: prepared.url_path,
+            request_headers: prepared.headers,
+            answer,
+            error,
+            ..blank
+        };
+        Report { outcome, attempt }
+    }
+}
+
+fn blank(claim: &Claim) -> Attempt {
+    Attempt {
+        step: claim.step,
+        number: claim.attempt,
+        verdict: Verdict::Started,
+        started_at: claim.claimed_at,
+        ended_at: None,
+        duration: Span::ZERO,
+        url_path: String::new(),
+        request_headers: Vec::new(),
+        answer: None,
+        error: String::new(),
+    }
+}
+
+fn read(answer: &Answer, now: Timestamp) -> (Outcome, Option<KeptAnswer>) {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let asked = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let asked = asked.and_then(|(_, value)| retry_after(&text(value), now));
+    let headers = answer.headers.iter().map(|(name, value)| kept(name, &text(value))).collect();
+    let kept = KeptAnswer {
+        status: answer.status,
+        headers,
+        body: answer.body.to_vec(),
+        truncated: answer.body_truncated,
+    };
+    (judge(answer.status, asked), Some(kept))
+}
+
+/// What it means that there was no answer. The texts tell a tenant nothing about our network.
+fn failure(error: &SendError) -> Outcome {
+    match error {
+        SendError::Forbidden(_) => Outcome::Failed {
+            reason: EndReason::TargetForbidden,
+            message: "the endpoint is not one that requests may be sent to".into(),
+        },
+        SendError::Unsendable => Outcome::Failed {
+            reason: EndReason::TemplateRejected,
+            message: "the rendered request can't be sent over HTTP".into(),
+        },
+        other => Outcome::Retryable { message: other.kind().to_owned(), retry_after: None },
+    }
+}

@@ -1,0 +1,83 @@
+//! The request of one attempt: the stored part, the target's part, and the signature over both.
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use sluice_domain::Timestamp;
+use sluice_egress::Request;
+use sluice_telemetry::TraceContext;
+
+use crate::attempt::KeptHeader;
+use crate::claim::Claim;
+use crate::redaction::kept;
+use crate::target::Target;
+
+/// A request ready to be sent, and what the history shows of it.
+pub(super) struct Prepared {
+    pub(super) request: Request,
+    pub(super) url_path: String,
+    pub(super) headers: Vec<KeptHeader>,
+}
+
+/// Builds the request of a claim's attempt that is dialled at `now`; `span` is the new span's id.
+pub(super) fn prepare(
+    claim: &Claim,
+    target: &Target,
+    now: Timestamp,
+    span: [u8; 8],
+) -> Result<Prepared, String> {
+    let delivery = claim.plan.deliveries.get(claim.step).ok_or("the delivery is not in the plan")?;
+    let method =
+        http::Method::from_bytes(delivery.method.as_bytes()).map_err(|_| "the method is not one of HTTP")?;
+    let url = target.url(&delivery.url_suffix)?;
+
+    let mut headers = Headers::default();
+    for (name, value) in &delivery.headers {
+        headers.add(name, value)?;
+    }
+    if !delivery.content_type.is_empty() {
+        headers.add(CONTENT_TYPE.as_str(), &delivery.content_type)?;
+    }
+    let id = delivery.id.to_string();
+    let (seconds, _) = now.to_unix();
+    headers.add(sluice_signing::HEADER_ID, &id)?;
+    headers.add(sluice_signing::HEADER_TIMESTAMP, &seconds.to_string())?;
+    if !target.signing.is_empty() {
+        let signature = sluice_signing::sign(&id, seconds, &delivery.body, &target.signing);
+        headers.add(sluice_signing::HEADER_SIGNATURE, &signature)?;
+    }
+    headers.add("sluice-execution", &claim.execution.to_string())?;
+    headers.add("sluice-attempt", &claim.attempt.to_string())?;
+    if let Some(cause) = claim.cause {
+        headers.add("sluice-cause", &cause.to_string())?;
+    }
+    if let Ok(context) = claim.traceparent.parse::<TraceContext>() {
+        headers.add("traceparent", &context.child(span).to_string())?;
+    }
+    if let Some((name, value)) = &target.authentication {
+        headers.add(name, value.expose())?;
+    }
+    let url_path = target.shown(&url);
+    let body = delivery.body.clone();
+    let request = Request { method, url, headers: headers.map, body, first_byte: None, total: None };
+    Ok(Prepared { request, url_path, headers: headers.kept })
+}
+
+/// The header fields, and what the history shows of them.
+#[derive(Default)]
+struct Headers {
+    map: HeaderMap,
+    kept: Vec<KeptHeader>,
+}
+
+impl Headers {
+    fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let key =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+        let mut field = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| format!("the value of header {name} can't be sent"))?;
+        let kept = kept(name, value);
+        field.set_sensitive(kept.1.is_none());
+        self.kept.push(kept);
+        self.map.append(key, field);
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a call to the dispatcher is refused.
+
+use sluice_domain::{AccountId, ExecutionId, Violations};
+use sluice_storage::StorageError;
+use thiserror::Error;
+
+/// One refusal; `grpc/refusal.rs` says which code and reason each has on the wire.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Fields break rules.
+    #[error("the request breaks rules: {0}")]
+    Invalid(Violations),
+    /// The account has no such execution.
+    #[error("no such execution")]
+    ExecutionNotFound(AccountId, ExecutionId),
+    /// The execution's state does not allow the call.
+    #[error("{message}")]
+    State {
+        /// The state it is in, as the contract spells it.
+        state: &'static str,
+        /// What would have to be.
+        message: &'static str,
+    },
+    /// The event's id was used for another event.
+    #[error("the event id was used for another event")]
+    EventIdReused,
+    /// As much waits as the plan allows.
+    #[error("{waiting} executions wait, and {max_waiting} may")]
+    BacklogFull {
+        /// How much waits.
+        waiting: i64,
+        /// How much may.
+        max_waiting: i64,
+    },
+    /// The process is going away.
+    #[error("the dispatcher is shutting down")]
+    Closing,
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

@@ -1,0 +1,143 @@
+//! The plug board: which part of the dispatcher is wired to which.
+
+use proto::dispatcher::v1::dispatch_service_server::DispatchServiceServer;
+use proto::dispatcher::v1::execution_service_server::ExecutionServiceServer;
+use sluice_auth::AccessError;
+use sluice_egress::{Egress, EgressError};
+use sluice_rpc::{MAX_INTERNAL_BYTES, ServerBuilder, Transport};
+use sluice_runtime::{Clock, Entropy, Shutdown, Supervisor};
+use sluice_storage::{Database, MigrationError};
+use thiserror::Error;
+
+use crate::clients::registry::RegistryClient;
+use crate::config::{Config, ConfigError};
+use crate::delivery::Courier;
+use crate::grpc::{Dispatch, Executions, internal_table, public_table};
+use crate::store::Store;
+use crate::worker::{
+    Accepting, Alarm, Reporting, Sending, Slots, Sweeping, Targets, claiming, following, rescuing, sweeping,
+};
+
+/// What a dispatcher stands on.
+#[derive(Debug)]
+pub struct Deps {
+    /// Its own database.
+    pub database: Database,
+    /// The process's time.
+    pub clock: Clock,
+    /// The process's randomness.
+    pub entropy: Entropy,
+    /// What runs its workers and drains them.
+    pub supervisor: Supervisor,
+    /// The way to the registry's internal services.
+    pub registry: Transport,
+}
+
+/// Why a dispatcher does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database can't be brought up to date.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// The way out can't be set up.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+}
+
+/// A dispatcher at work. Its workers run under the supervisor; this is its doors.
+#[derive(Clone)]
+pub struct Dispatcher {
+    executions: Executions,
+    dispatch: Dispatch,
+}
+
+impl Dispatcher {
+    /// Brings the tables up to date and sets everything to work.
+    ///
+    /// # Errors
+    /// When a setting, the database or the way out can't be used.
+    pub async fn start(config: &Config, deps: Deps) -> Result<Self, StartError> {
+        config.check()?;
+        let Deps { database, clock, entropy, supervisor, registry } = deps;
+        let egress = Egress::new(config.policy()?, config.timeouts(), Config::body_caps())?;
+        let (lease, schedule) = (config.lease(), config.retry);
+        let store = Store::open(database, entropy.clone(), lease, schedule).await?;
+        let registry = RegistryClient::new(registry);
+        let targets = Targets::new(registry.clone());
+        let (alarm, sweep, slots) =
+            (Alarm::default(), Sweeping::default(), Slots::new(config.delivery.in_flight));
+
+        let nothing_under_way = Shutdown::new();
+        let reporting =
+            Reporting::start(&supervisor, nothing_under_way.clone(), store.clone(), alarm.clone());
+        let courier = Courier::new(egress, clock.clone(), entropy.clone());
+        let sending = Sending::new(
+            targets.clone(),
+            courier,
+            reporting,
+            lease,
+            schedule,
+            clock.clone(),
+            entropy.clone(),
+        );
+        let accepting = Accepting::start(
+            &supervisor,
+            store.clone(),
+            slots.clone(),
+            sending.clone(),
+            alarm.clone(),
+            clock.clone(),
+        );
+        {
+            let (store, sending, alarm, clock) =
+                (store.clone(), sending.clone(), alarm.clone(), clock.clone());
+            supervisor
+                .spawn("claim", move |shutdown| claiming(store, slots, sending, alarm, clock, shutdown));
+        }
+        {
+            let (store, alarm) = (store.clone(), alarm.clone());
+            supervisor.spawn("rescue", move |shutdown| rescuing(store, alarm, shutdown));
+        }
+        {
+            let (store, sweep) = (store.clone(), sweep.clone());
+            supervisor.spawn("sweep", move |shutdown| sweeping(store, sweep, shutdown));
+        }
+        {
+            let (store, alarm, entropy) = (store.clone(), alarm.clone(), entropy.clone());
+            supervisor.spawn("follow", move |shutdown| {
+                following(registry, store, targets, alarm, entropy, shutdown)
+            });
+        }
+        supervisor.spawn("finish", move |shutdown| async move {
+            shutdown.triggered().await;
+            sending.finished().await;
+            nothing_under_way.trigger();
+        });
+
+        let executions = Executions::new(store.clone(), alarm);
+        let dispatch = Dispatch::new(accepting, store, sweep, clock, entropy);
+        Ok(Self { executions, dispatch })
+    }
+
+    /// Adds the public services to a server.
+    ///
+    /// # Errors
+    /// When the access table is not in order.
+    pub fn public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
+        Ok(server.service(ExecutionServiceServer::new(self.executions.clone())).access(public_table()?))
+    }
+
+    /// Adds the services for Sluice's own to a server.
+    ///
+    /// # Errors
+    /// When the access table is not in order.
+    pub fn internal(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
+        let dispatch = DispatchServiceServer::new(self.dispatch.clone())
+            .max_decoding_message_size(MAX_INTERNAL_BYTES)
+            .max_encoding_message_size(MAX_INTERNAL_BYTES);
+        Ok(server.service(dispatch).access(internal_table()?))
+    }
+}

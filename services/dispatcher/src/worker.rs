@@ -1,0 +1,44 @@
+//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, following the registry.
+//!
+//! One claim's way: `accept` or `claim` takes it under a lease and hands it to `send` with a seat of [`Slots`]; `send` dials it, or
+//! hands it back if it is too late; `report` writes down what became of it, and only then is the seat free.
+
+mod accept;
+mod claim;
+mod follow;
+mod report;
+mod rescue;
+mod send;
+mod slots;
+mod sweep;
+mod targets;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use accept::Accepting;
+pub use claim::claiming;
+pub use follow::following;
+pub use report::Reporting;
+pub use rescue::rescuing;
+pub use send::Sending;
+pub use slots::Slots;
+pub use sweep::{Sweeping, sweeping};
+pub use targets::Targets;
+
+/// Tells the claim loop that an account may have something to do earlier than it thought.
+#[derive(Debug, Clone, Default)]
+pub struct Alarm(Arc<Notify>);
+
+impl Alarm {
+    /// Rings; one ring is kept if nobody listens now.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a ring.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
