@@ -134,6 +134,16 @@ pub(crate) fn nouns(stage: &Tree) {
         "moka",
     );
     caught(stage, "services/evaluator/src/lib.rs", "pub use tokio as t;", rooms::check, "tokio");
+    let storage = "use sluice_storage::StorageError;";
+    caught(stage, NOUN, storage, rooms::check, "StorageError");
+    free(stage, "services/dispatcher/src/error.rs", storage, rooms::check);
+    caught(
+        stage,
+        "services/dispatcher/src/error.rs",
+        "use sluice_storage::Database;",
+        rooms::check,
+        "Database",
+    );
     for allowed in [
         "use std::{fmt, time::Duration}; use serde::Serialize; use thiserror::Error; use bytes::Bytes;",
         "use chrono::{DateTime, Datelike as _, Months, Utc};",
@@ -154,7 +164,7 @@ pub(crate) fn doors(stage: &Tree) {
         (
             "grpc",
             "sea_orm::Value sluice_storage::Database crate::delivery::X crate::service::X crate::store::entity::X",
-            "proto::dispatcher::v1::X tonic::Status sluice_rpc::X sluice_auth::X crate::store::X crate::clients::X crate::worker::X",
+            "proto::dispatcher::v1::X tonic::Status sluice_rpc::X sluice_auth::X sluice_storage::StorageError crate::store::X crate::clients::X crate::worker::X",
         ),
         (
             "store",

@@ -147,6 +147,13 @@ const NOUNS_NEVER: &[&str] = &[
     "governor::Jitter",
 ];
 
+/// What storage says of its failures: a service's one error enum, and the door that answers with it, may name it.
+const STORAGE_ERROR: &str = "sluice_storage::StorageError";
+
+fn answers_for_storage(module: &[String]) -> bool {
+    matches!(module.first().map(String::as_str), Some("error" | "grpc"))
+}
+
 /// What `lib.rs` never names: it is the cast, and a re-export there would be a way round the rooms.
 const CAST_NEVER: &[&str] =
     &["tokio", "tonic", "prost", "proto", "sea_orm", "sqlx", "reqwest", "rand", "sluice_runtime"];
@@ -238,6 +245,7 @@ fn check_service(tree: &Tree, service: &str) -> Vec<Fault> {
 fn judge(service: &str, module: &[String], target: &Target) -> Option<String> {
     let place = place(module);
     match (place, target) {
+        (_, Target::Outside(path)) if lies_in(path, STORAGE_ERROR) && answers_for_storage(module) => None,
         (Place::PlugBoard, _) => None,
         (Place::Cast, Target::Inside(_)) => None,
         (Place::Cast, Target::Outside(path)) => {
