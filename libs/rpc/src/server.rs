@@ -142,3 +142,6 @@ impl fmt::Debug for Server {
         f.debug_struct("Server").field("name", &self.name).field("services", &self.services).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
