@@ -1,5 +1,7 @@
 //! The plug board: which part of the dispatcher is wired to which.
 
+pub mod process;
+
 use proto::dispatcher::v1::dispatch_service_server::DispatchServiceServer;
 use proto::dispatcher::v1::execution_service_server::ExecutionServiceServer;
 use sluice_auth::AccessError;

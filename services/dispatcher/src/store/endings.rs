@@ -150,9 +150,7 @@ fn read(row: &Row) -> Result<Ending> {
     let state: String = row.get("state")?;
     let reason: Option<String> = row.get("reason")?;
     let reason = reason
-        .map(|text| {
-            EndReason::read(&text).ok_or_else(|| StorageError::decode(format!("end reason {text}")))
-        })
+        .map(|text| EndReason::read(&text).ok_or_else(|| StorageError::decode(format!("end reason {text}"))))
         .transpose()?;
     Ok(Ending {
         seq: row.get("seq")?,
@@ -186,8 +184,7 @@ fn read_attempt(row: &Row) -> Result<Attempt> {
     Ok(Attempt {
         step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
         number: row.get("number")?,
-        verdict: Verdict::read(&verdict)
-            .ok_or_else(|| StorageError::decode(format!("verdict {verdict}")))?,
+        verdict: Verdict::read(&verdict).ok_or_else(|| StorageError::decode(format!("verdict {verdict}")))?,
         started_at: Timestamp::from_micros(row.get("started_at")?),
         ended_at: Some(Timestamp::from_micros(row.get("ended_at")?)),
         duration: Span::from_micros(row.get("duration_us")?),

@@ -1,0 +1,134 @@
+//! A service as a process of its own: its settings, its listeners, its end.
+//!
+//! Who is here:
+//! - [`Process`], [`Upstream`]: what every service binary is told beside the service's own settings;
+//! - [`run`]: from the command line to the end of the drain; the service itself is wired by the caller onto the [`Ground`] it
+//!   gets, and answers with its [`Doors`];
+//! - [`BootError`]: why a process does not start, or ended other than asked to.
+
+mod error;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::de::DeserializeOwned;
+use sluice_rpc::ServerBuilder;
+use sluice_runtime::{BoxError, Clock, Entropy, Shutdown, Supervisor};
+use sluice_storage::{Database, Options};
+use sluice_telemetry::TelemetryConfig;
+use tokio::net::TcpListener;
+
+pub use error::BootError;
+pub use settings::{Log, Process, TokenKey, Tokens, Upstream};
+
+/// The command line of a service binary.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The TOML file with the settings; `SLUICE_…` variables and --set win over it.
+    #[arg(long)]
+    config: PathBuf,
+    /// A setting as `key=value`, dotted keys; may be repeated.
+    #[arg(long = "set", value_parser = pair)]
+    settings: Vec<(String, String)>,
+}
+
+/// What a service stands on.
+#[derive(Debug)]
+pub struct Ground {
+    /// Its own database, connected.
+    pub database: Database,
+    /// The process's time.
+    pub clock: Clock,
+    /// The process's randomness.
+    pub entropy: Entropy,
+    /// What runs its workers and drains them.
+    pub supervisor: Supervisor,
+}
+
+/// A wired service: what it serves, where.
+pub struct Doors {
+    /// For everybody, on `process.listen`.
+    pub public: ServerBuilder,
+    /// For Sluice's own services, on `process.internal_listen`.
+    pub internal: Option<ServerBuilder>,
+}
+
+/// The settings of a service binary.
+pub trait Settings: DeserializeOwned + std::fmt::Debug {
+    /// The part that is the same for all.
+    fn process(&self) -> &Process;
+}
+
+/// Runs a service until SIGTERM or SIGINT, or until something essential fails. The settings in force are logged first, without
+/// their secrets.
+pub fn run<S, F>(name: &'static str, wire: F) -> ExitCode
+where
+    S: Settings,
+    F: AsyncFnOnce(S, Ground) -> Result<Doors, BoxError>,
+{
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(BootError::Io);
+    match runtime.and_then(|runtime| runtime.block_on(serve(name, &arguments, wire))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(name, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<S, F>(name: &'static str, arguments: &Arguments, wire: F) -> Result<(), BootError>
+where
+    S: Settings,
+    F: AsyncFnOnce(S, Ground) -> Result<Doors, BoxError>,
+{
+    let settings: S = sluice_runtime::config::load(Some(&arguments.config), "SLUICE_", &arguments.settings)?;
+    let process = settings.process().clone();
+    process.check()?;
+    let _telemetry = sluice_telemetry::init(&TelemetryConfig {
+        service_name: name.to_owned(),
+        filter: process.log.filter.clone(),
+        json: process.log.json,
+        otlp_endpoint: process.log.otlp_endpoint.clone(),
+    })?;
+    tracing::info!(?settings, "starting");
+    let supervisor = Supervisor::new(Shutdown::on_signal()?);
+    let clock = Clock::system();
+    let database = Database::connect(&process.database, clock.clone(), &Options::default()).await?;
+    tracing::info!(durability = database.durability().await?, "database connected");
+    let ground =
+        Ground { database, clock: clock.clone(), entropy: Entropy::system(), supervisor: supervisor.clone() };
+    let doors = wire(settings, ground).await.map_err(BootError::Service)?;
+
+    let internal = match (doors.internal, process.internal_listen) {
+        (Some(builder), Some(address)) => Some((builder, address)),
+        (Some(_), None) => {
+            return Err(BootError::Rule("process.internal_listen: is needed by this service".into()));
+        }
+        (None, _) => None,
+    };
+    let all = [(doors.public, process.listen)].into_iter().chain(internal);
+    for (builder, address) in all {
+        let clock = clock.clone();
+        let server = builder.build(process.tokens.verifier()?, move || clock.now())?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })?;
+        tracing::info!(listen = %listener.local_addr()?, ?server, "serving");
+        supervisor.spawn("serve", |shutdown| async move {
+            server.serve(listener, async move { shutdown.triggered().await }).await
+        });
+    }
+    Ok(supervisor.run(process.drain_within.to_duration()).await?)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not be set up yet when a process fails to start")]
+fn complain(name: &str, error: &BootError) {
+    eprintln!("{name}: {error}");
+}

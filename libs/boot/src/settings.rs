@@ -1,0 +1,176 @@
+//! The settings that every service binary has.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer};
+use sluice_auth::{Key, Verifier};
+use sluice_domain::{Secret, Span};
+use sluice_rpc::Transport;
+use sluice_storage::DatabaseUrl;
+
+use crate::BootError;
+
+/// `process.…`: what a service binary is told beside the service's own settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// `process.listen`: where the public services are, `0.0.0.0:7071`.
+    pub listen: SocketAddr,
+    /// `process.internal_listen`: where the services for Sluice's own are; on loopback only, until mutual TLS is there.
+    pub internal_listen: Option<SocketAddr>,
+    /// `process.database`: `sqlite:<file>` or `postgres://…?schema=<name>`.
+    #[serde(deserialize_with = "database_url")]
+    pub database: DatabaseUrl,
+    /// `process.tokens.…`: which callers' tokens are good.
+    pub tokens: Tokens,
+    /// `process.log.…`: what is told of the process.
+    #[serde(default)]
+    pub log: Log,
+    /// `process.drain_within`: how long what is under way may take to end after SIGTERM.
+    #[serde(default = "half_a_minute", with = "sluice_runtime::human_span")]
+    pub drain_within: Span,
+}
+
+/// Which tokens are good.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// `tokens.issuer`: the `iss` they must have.
+    pub issuer: String,
+    /// `tokens.keys`: what they may be signed with.
+    pub keys: Vec<TokenKey>,
+}
+
+/// One key; exactly one of the two files is needed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenKey {
+    /// The `kid` in a token's header.
+    pub kid: String,
+    /// A file with an Ed25519 public key in PEM.
+    pub ed25519_file: Option<PathBuf>,
+    /// A file with an HS256 secret: for development.
+    pub hs256_file: Option<PathBuf>,
+}
+
+/// What is told of the process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `log.filter`: directives such as `info` or `warn,sluice_dispatcher=debug`.
+    pub filter: String,
+    /// `log.json`: lines as JSON.
+    pub json: bool,
+    /// `log.otlp_endpoint`: where a collector takes spans.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// Another of Sluice's services, asked over its internal listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its address, `http://127.0.0.1:7171`.
+    pub address: String,
+    /// A file with our own token, scope `internal`.
+    pub token_file: PathBuf,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None }
+    }
+}
+
+impl Process {
+    /// Checks what the types can't.
+    ///
+    /// # Errors
+    /// The rule that is broken, with its key.
+    pub fn check(&self) -> Result<(), BootError> {
+        match self.internal_listen {
+            Some(address) if !address.ip().is_loopback() => Err(BootError::Rule(
+                "process.internal_listen: must be a loopback address: credentials pass through it unencrypted".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Tokens {
+    /// What verifies tokens.
+    ///
+    /// # Errors
+    /// When a key can't be read or used.
+    pub fn verifier(&self) -> Result<Verifier, BootError> {
+        let key = |key: &TokenKey| match (&key.ed25519_file, &key.hs256_file) {
+            (Some(file), None) => Ok(Key::ed25519(&key.kid, &read("process.tokens.keys", file)?)?),
+            (None, Some(file)) => {
+                let secret = Secret::new(read("process.tokens.keys", file)?.trim());
+                Ok(Key::hs256(&key.kid, &secret)?)
+            }
+            _ => Err(BootError::Rule(format!(
+                "process.tokens.keys: key {} needs exactly one of ed25519_file and hs256_file",
+                key.kid
+            ))),
+        };
+        let keys = self.keys.iter().map(key).collect::<Result<Vec<_>, BootError>>()?;
+        Ok(Verifier::new(self.issuer.as_str(), keys)?)
+    }
+}
+
+impl Upstream {
+    /// The way to it.
+    ///
+    /// # Errors
+    /// When the token can't be read, or the address is none.
+    pub fn transport(&self) -> Result<Transport, BootError> {
+        let token = Secret::new(read("token_file", &self.token_file)?.trim());
+        Ok(Transport::connect(&self.address, Some(&token))?)
+    }
+}
+
+fn read(setting: &'static str, file: &Path) -> Result<String, BootError> {
+    std::fs::read_to_string(file).map_err(|cause| BootError::File { setting, path: file.to_owned(), cause })
+}
+
+const fn half_a_minute() -> Span {
+    Span::from_secs(30)
+}
+
+fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseUrl, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "listen = '127.0.0.1:0'\ndatabase = 'sqlite:x.db'\ntokens = { issuer = 'i', keys = [{ kid = 'k' }] }\n";
+
+    fn load(text: &str) -> Result<Process, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("service.toml");
+        std::fs::write(&file, text).unwrap();
+        sluice_runtime::config::load(Some(&file), "SLUICE_BOOT_UNIT_", &[]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_with_their_name() {
+        assert!(load(GOOD).is_ok());
+        assert!(load(&format!("colour = 1\n{GOOD}")).unwrap_err().contains("colour"));
+    }
+
+    #[test]
+    fn a_key_without_a_file_is_refused_with_its_name() {
+        let refused = load(GOOD).unwrap().tokens.verifier().err().unwrap().to_string();
+        assert!(refused.contains("key k needs exactly one"), "{refused}");
+    }
+
+    #[test]
+    fn internal_services_stay_on_loopback() {
+        let open = load(&format!("internal_listen = '0.0.0.0:1'\n{GOOD}")).unwrap();
+        assert!(open.check().unwrap_err().to_string().contains("process.internal_listen"));
+        assert!(load(&format!("internal_listen = '127.0.0.1:1'\n{GOOD}")).unwrap().check().is_ok());
+    }
+}

@@ -1,0 +1,59 @@
+//! The dispatcher as a process of its own.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use sluice_boot::{Doors, Ground, Process, Settings, Upstream};
+use sluice_rpc::Server;
+
+use super::{Deps, Dispatcher};
+use crate::config::Config;
+
+/// The settings of the process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DispatcherSettings {
+    /// `process.…`: listeners, database, tokens, log.
+    process: Process,
+    /// `registry.…`: the registry's internal listener.
+    registry: Upstream,
+    /// `dispatcher.…`: the dispatcher's own settings.
+    #[serde(default)]
+    dispatcher: Config,
+}
+
+impl Settings for DispatcherSettings {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// Runs until SIGTERM.
+pub fn run() -> ExitCode {
+    sluice_boot::run("sluice-dispatcher", async |settings: DispatcherSettings, ground: Ground| {
+        let Ground { database, clock, entropy, supervisor } = ground;
+        let registry = settings.registry.transport()?;
+        let deps = Deps { database, clock, entropy, supervisor, registry };
+        let dispatcher = Dispatcher::start(&settings.dispatcher, deps).await?;
+        let server = || Server::builder("dispatcher").descriptors(proto::DESCRIPTORS);
+        let (public, internal) = (dispatcher.public(server())?, dispatcher.internal(server())?);
+        Ok(Doors { public, internal: Some(internal) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_in_order() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("dispatcher.example.toml");
+        let settings: DispatcherSettings =
+            sluice_runtime::config::load(Some(&file), "SLUICE_DISPATCHER_UNIT_", &[]).unwrap();
+        settings.process.check().unwrap();
+        settings.dispatcher.check().unwrap();
+        assert_eq!(settings.dispatcher.retry, crate::retry::Schedule::default());
+    }
+}
