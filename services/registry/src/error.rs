@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use sluice_domain::{AccountId, Reason, Violation, Violations};
+use sluice_domain::{AccountId, Reason, Violations};
 use thiserror::Error;
 
 use crate::access::Denied;
@@ -120,16 +120,14 @@ impl Error {
         }
     }
 
-    /// The fields at fault, where fields are.
-    pub fn violations(&self) -> Vec<Violation> {
-        let one = |field: &str, description: String| vec![Violation { field: field.to_owned(), description }];
+    /// The one field at fault, for a refusal that has a reason of its own.
+    pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Invalid(violations) => violations.iter().cloned().collect(),
-            Self::TargetForbidden(why) => one("webhook.endpoint_url", why.to_string()),
-            Self::NameTaken(_) => {
-                one("webhook.display_name", "must be unique in the account, and is taken".to_owned())
-            }
-            _ => Vec::new(),
+            Self::TargetForbidden(_) => Some("webhook.endpoint_url"),
+            Self::NameTaken(_) => Some("webhook.display_name"),
+            Self::RequestIdReused => Some("request_id"),
+            Self::VersionOutdated { .. } | Self::VersionReused => Some("version"),
+            _ => None,
         }
     }
 

@@ -13,16 +13,21 @@
 //!
 //! The doors, each touching one outside thing:
 //! - [`store`]: the tables, and every transaction on them;
+//! - [`grpc`]: the handlers, and who may call what.
 //!
-//! The plug board:
+//! The plug board is [`service`], set up by [`config`]; [`process`] runs it with two listeners of its own.
 
 pub mod access;
 pub mod authentication;
+pub mod config;
 pub mod endpoint;
 pub mod entitlements;
 pub mod error;
 pub mod feed;
+pub mod grpc;
 pub mod plans;
+pub mod process;
 pub mod seal;
+pub mod service;
 pub mod store;
 pub mod webhook;

@@ -1,0 +1,352 @@
+//! From the wire to nouns, with every broken rule at once.
+
+use proto::event::v1 as event;
+use proto::registry::v1 as wire;
+use sluice_domain::{Action, Catalogue, Secret, Subscription, Violations};
+use sluice_egress::Policy;
+
+use crate::authentication::Authentication;
+use crate::endpoint::{Disclosure, Endpoint, ForbiddenTarget};
+use crate::error::Error;
+use crate::store::RequestId;
+use crate::webhook::{Change, DisplayName, Draft, Kind, State, check_subscription};
+
+/// What endpoints are judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets {
+    /// What this deployment lets out.
+    pub(crate) policy: Policy,
+    /// What a refusal tells.
+    pub(crate) disclosure: Disclosure,
+}
+
+/// A request being read: what is wrong with it so far.
+#[derive(Default)]
+pub(crate) struct Reading {
+    pub(crate) violations: Violations,
+    forbidden: Option<ForbiddenTarget>,
+}
+
+impl Reading {
+    /// `Ok`, or the error that lists all that is wrong; [`Error::TargetForbidden`] when the endpoint alone is.
+    fn end(mut self) -> Result<(), Error> {
+        match (self.violations.is_empty(), self.forbidden) {
+            (true, None) => Ok(()),
+            (true, Some(forbidden)) => Err(Error::TargetForbidden(forbidden)),
+            (false, forbidden) => {
+                if let Some(forbidden) = forbidden {
+                    self.violations.add("webhook.endpoint_url", forbidden);
+                }
+                Err(self.violations.into())
+            }
+        }
+    }
+
+    /// What was read, once nothing is wrong.
+    pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Error> {
+        self.end()?;
+        read.ok_or_else(|| Error::Internal("a request was read without a fault and without a value".into()))
+    }
+
+    fn endpoint(&mut self, text: &str, targets: &Targets) -> Option<Endpoint> {
+        if text.is_empty() {
+            self.violations.add("webhook.endpoint_url", "is required");
+            return None;
+        }
+        Endpoint::parse(text, &targets.policy, targets.disclosure)
+            .map_err(|forbidden| self.forbidden = Some(forbidden))
+            .ok()
+    }
+
+    fn authentication(&mut self, given: Option<wire::Authentication>) -> Option<Authentication> {
+        use wire::authentication::Kind as Given;
+        let read = match given.and_then(|given| given.kind) {
+            None => Ok(Authentication::none()),
+            Some(Given::Basic(basic)) => Authentication::basic(&basic.username, Secret::new(basic.password)),
+            Some(Given::Bearer(bearer)) => Authentication::bearer(Secret::new(bearer.token)),
+            Some(Given::ApiKey(key)) => Authentication::api_key(&key.header, Secret::new(key.key)),
+        };
+        read.map_err(|broken| self.violations.extend(broken)).ok()
+    }
+
+    fn display_name(&mut self, text: &str) -> Option<DisplayName> {
+        self.violations.keep("webhook.display_name", text.parse())
+    }
+
+    fn subscription(&mut self, given: Option<event::Subscription>) -> Option<Option<Subscription>> {
+        let Some(given) = given else { return Some(None) };
+        let object = match given.object.as_str() {
+            "*" => Some(None),
+            named => self.violations.keep("webhook.subscription.object", named.parse()).map(Some),
+        };
+        let mut actions = Vec::new();
+        for (at, number) in given.actions.into_iter().enumerate() {
+            match action(number) {
+                Some(action) if actions.contains(&action) => {}
+                Some(action) => actions.push(action),
+                None => self.violations.add(
+                    format!("webhook.subscription.actions[{at}]"),
+                    "must be ACTION_ADDED, ACTION_UPDATED or ACTION_DELETED",
+                ),
+            }
+        }
+        Some(Some(Subscription { object: object?, actions }))
+    }
+
+    fn state(&mut self, number: i32) -> Option<State> {
+        match wire::WebhookState::try_from(number) {
+            Ok(wire::WebhookState::Enabled) => Some(State::Enabled),
+            Ok(wire::WebhookState::Disabled) => Some(State::Disabled),
+            _ => {
+                self.violations
+                    .add("webhook.state", "must be WEBHOOK_STATE_ENABLED or WEBHOOK_STATE_DISABLED");
+                None
+            }
+        }
+    }
+
+    /// A kind that has to be given.
+    fn kind(&mut self, number: i32) -> Option<Kind> {
+        let kind = kind(number);
+        if kind.is_none() {
+            self.violations.add("webhook.kind", "must be WEBHOOK_KIND_AUTOMATION or WEBHOOK_KIND_EVENT");
+        }
+        kind
+    }
+
+    /// A kind to filter by; unspecified means both.
+    pub(crate) fn kind_filter(&mut self, number: i32) -> Option<Kind> {
+        let read = kind(number);
+        if read.is_none() && number != 0 {
+            self.violations.add("kind", "must be WEBHOOK_KIND_AUTOMATION, WEBHOOK_KIND_EVENT or unspecified");
+        }
+        read
+    }
+
+    /// What a new webhook is to be; `None` once something is wrong.
+    pub(crate) fn draft(&mut self, given: Option<wire::Webhook>, targets: &Targets) -> Option<Draft> {
+        let Some(given) = given else {
+            self.violations.add("webhook", "is required");
+            return None;
+        };
+        let kind = self.kind(given.kind);
+        let display_name = self.display_name(&given.display_name);
+        let endpoint = self.endpoint(&given.endpoint_url, targets);
+        let authentication = self.authentication(given.authentication);
+        let subscription = self.subscription(given.subscription);
+        let state = if given.state == 0 { Some(State::Enabled) } else { self.state(given.state) };
+        if let (Some(kind), Some(subscription)) = (kind, &subscription) {
+            check_subscription(kind, subscription.as_ref(), &mut self.violations);
+        }
+        Some(Draft {
+            kind: kind?,
+            display_name: display_name?,
+            endpoint: endpoint?,
+            authentication: authentication?,
+            subscription: subscription?,
+            state: state?,
+        })
+    }
+
+    /// What is to change; the mask says which fields of `given` count.
+    pub(crate) fn change(
+        &mut self,
+        given: wire::Webhook,
+        mask: Option<prost_types::FieldMask>,
+        targets: &Targets,
+    ) -> Change {
+        let mut change = Change::default();
+        let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+        if paths.is_empty() {
+            self.violations.add("update_mask", "is required and must name at least one field");
+        }
+        let named = |field: &str| paths.iter().any(|path| path == field);
+        if named("display_name") {
+            change.display_name = self.display_name(&given.display_name);
+        }
+        if named("endpoint_url") {
+            change.endpoint = self.endpoint(&given.endpoint_url, targets);
+        }
+        if named("authentication") {
+            change.authentication = self.authentication(given.authentication);
+        }
+        if named("subscription") {
+            change.subscription = self.subscription(given.subscription);
+        }
+        if named("state") {
+            change.state = self.state(given.state);
+        }
+        for path in &paths {
+            match path.as_str() {
+                "display_name" | "endpoint_url" | "authentication" | "subscription" | "state" => {}
+                "name" | "kind" | "owner" | "owner_is_admin" | "create_time" | "update_time" | "etag" => {
+                    self.violations.add("update_mask", format!("`{path}` can't be changed"));
+                }
+                _ => self.violations.add(
+                    "update_mask",
+                    format!(
+                        "`{}` is not one of display_name, endpoint_url, authentication, subscription, state",
+                        path.chars().take(64).collect::<String>()
+                    ),
+                ),
+            }
+        }
+        change
+    }
+
+    /// The name of a plan that there is.
+    pub(crate) fn plan(&mut self, name: String, catalogue: &Catalogue) -> Option<String> {
+        if catalogue.get(&name).is_some() {
+            return Some(name);
+        }
+        let names: Vec<_> = catalogue.names().collect();
+        self.violations.add("plan", format!("must be a plan of the catalogue: {}", names.join(", ")));
+        None
+    }
+
+    /// A signing secret, if one is given.
+    pub(crate) fn signing(&mut self, text: &str) -> Option<sluice_signing::Secret> {
+        if text.is_empty() {
+            return None;
+        }
+        self.violations.keep("signing_secret", sluice_signing::Secret::parse(text))
+    }
+
+    /// A request id, if one is given.
+    pub(crate) fn request_id(&mut self, text: &str) -> Option<RequestId> {
+        if text.is_empty() {
+            return None;
+        }
+        self.violations.keep("request_id", text.parse())
+    }
+}
+
+fn kind(number: i32) -> Option<Kind> {
+    match wire::WebhookKind::try_from(number) {
+        Ok(wire::WebhookKind::Automation) => Some(Kind::Automation),
+        Ok(wire::WebhookKind::Event) => Some(Kind::Event),
+        _ => None,
+    }
+}
+
+fn action(number: i32) -> Option<Action> {
+    match event::Action::try_from(number) {
+        Ok(event::Action::Added) => Some(Action::Added),
+        Ok(event::Action::Updated) => Some(Action::Updated),
+        Ok(event::Action::Deleted) => Some(Action::Deleted),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets() -> Targets {
+        Targets { policy: Policy::default(), disclosure: Disclosure::Tenant }
+    }
+
+    fn good() -> wire::Webhook {
+        wire::Webhook {
+            display_name: "Won".into(),
+            kind: wire::WebhookKind::Event.into(),
+            endpoint_url: "https://hooks.example.com/in".into(),
+            subscription: Some(event::Subscription { object: "deal".into(), actions: vec![2, 2, 1] }),
+            ..wire::Webhook::default()
+        }
+    }
+
+    fn fields(reading: Reading) -> Vec<String> {
+        match reading.end() {
+            Err(Error::Invalid(violations)) => violations.into_iter().map(|v| v.field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_request_becomes_a_draft_with_its_defaults() {
+        let mut reading = Reading::default();
+        let draft = reading.draft(Some(good()), &targets()).unwrap();
+        reading.end().unwrap();
+        assert_eq!((draft.kind, draft.state), (Kind::Event, State::Enabled));
+        let subscription = draft.subscription.unwrap();
+        assert_eq!(subscription.actions, [Action::Updated, Action::Added]);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let mut reading = Reading::default();
+        let bad = wire::Webhook {
+            display_name: String::new(),
+            kind: 9,
+            endpoint_url: "https://127.0.0.1/".into(),
+            authentication: Some(wire::Authentication {
+                kind: Some(wire::authentication::Kind::Bearer(wire::BearerAuthentication::default())),
+            }),
+            subscription: Some(event::Subscription { object: "Deal".into(), actions: vec![0] }),
+            state: 7,
+            ..wire::Webhook::default()
+        };
+        assert!(reading.draft(Some(bad), &targets()).is_none());
+        assert!(reading.signing("whsec_short").is_none());
+        assert!(reading.request_id(&"x".repeat(129)).is_none());
+        assert_eq!(
+            fields(reading),
+            [
+                "webhook.kind",
+                "webhook.display_name",
+                "webhook.authentication.bearer.token",
+                "webhook.subscription.object",
+                "webhook.subscription.actions[0]",
+                "webhook.state",
+                "signing_secret",
+                "request_id",
+                "webhook.endpoint_url",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_alone_is_wrong_has_its_own_reason() {
+        let mut reading = Reading::default();
+        let bad = wire::Webhook { endpoint_url: "https://10.0.0.1/".into(), ..good() };
+        assert!(reading.draft(Some(bad), &targets()).is_none());
+        assert!(matches!(reading.end(), Err(Error::TargetForbidden(_))));
+    }
+
+    #[test]
+    fn a_subscription_must_fit_the_kind() {
+        for bad in [
+            wire::Webhook { subscription: None, ..good() },
+            wire::Webhook { kind: wire::WebhookKind::Automation.into(), ..good() },
+        ] {
+            let mut reading = Reading::default();
+            reading.draft(Some(bad), &targets());
+            assert_eq!(fields(reading), ["webhook.subscription"]);
+        }
+    }
+
+    fn masked(paths: &[&str]) -> (Reading, Change) {
+        let mut reading = Reading::default();
+        let mask = prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
+        let given = wire::Webhook { state: wire::WebhookState::Disabled.into(), ..good() };
+        let change = reading.change(given, Some(mask), &targets());
+        (reading, change)
+    }
+
+    #[test]
+    fn only_what_the_mask_names_is_taken() {
+        let (reading, change) = masked(&["state"]);
+        reading.end().unwrap();
+        assert_eq!(change.state, Some(State::Disabled));
+        assert!(change.display_name.is_none() && change.endpoint.is_none() && change.subscription.is_none());
+    }
+
+    #[test]
+    fn a_mask_of_unknown_and_fixed_fields_is_refused_field_by_field() {
+        let (reading, _) = masked(&["kind", "state", "colour", "name", "*", "authentication.basic.password"]);
+        assert_eq!(fields(reading), ["update_mask"; 5]);
+        let (reading, _) = masked(&[]);
+        assert_eq!(fields(reading), ["update_mask"]);
+    }
+}

@@ -1,0 +1,11 @@
+//! The registry through its whole stack of layers: tokens and a socket for the public services, in-process for the internal.
+
+mod grpc {
+    pub(crate) mod accounts;
+    pub(crate) mod canaries;
+    pub(crate) mod feed;
+    pub(crate) mod house;
+    pub(crate) mod process;
+    pub(crate) mod tenancy;
+    pub(crate) mod webhooks;
+}
