@@ -1,10 +1,11 @@
 //! Who a thing belongs to: the account (one tenant) and the user in it. Both names come from the host.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::text::text_forms;
 
 /// The name is not one an account or user can have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,34 +62,8 @@ impl FromStr for UserId {
     }
 }
 
-macro_rules! text_forms {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &self.0)
-            }
-        }
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.into()
-            }
-        }
-    };
-}
-
-text_forms!(AccountId);
-text_forms!(UserId);
+text_forms!(AccountId, NameError);
+text_forms!(UserId, NameError);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! What happened to a record, as the producer told it.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::text::text_forms;
 use crate::{AccountId, ExecutionId, Timestamp, UserId};
 
 /// The current and the previous record together hold at most this many bytes.
@@ -106,34 +106,8 @@ impl FromStr for EventId {
     }
 }
 
-macro_rules! text_forms {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &self.0)
-            }
-        }
-        impl TryFrom<String> for $name {
-            type Error = EventNameError;
-            fn try_from(text: String) -> Result<Self, EventNameError> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.into()
-            }
-        }
-    };
-}
-
-text_forms!(ObjectName);
-text_forms!(EventId);
+text_forms!(ObjectName, EventNameError);
+text_forms!(EventId, EventNameError);
 
 /// Who may see the record: decides which members' event webhooks get the event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod plan;
 mod reason;
 mod secret;
 mod subscription;
+mod text;
 mod time;
 mod violation;
 

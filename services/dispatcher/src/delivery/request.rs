@@ -69,6 +69,7 @@ struct Headers {
 }
 
 impl Headers {
+    /// Sets a header; what is set later wins, so that no own header stands in for one of ours.
     fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
         let key =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
@@ -76,8 +77,10 @@ impl Headers {
             .map_err(|_| format!("the value of header {name} can't be sent"))?;
         let kept = kept(name, value);
         field.set_sensitive(kept.1.is_none());
+        if self.map.insert(key, field).is_some() {
+            self.kept.retain(|earlier| earlier.0 != kept.0);
+        }
         self.kept.push(kept);
-        self.map.append(key, field);
         Ok(())
     }
 }

@@ -2,11 +2,8 @@
 
 use sluice_auth::{Access, AccessError, AccessTable, Grant, Role, Scope};
 
-const READ: Access = Access::AnyOf(&[
-    Grant::Role(Role::Member),
-    Grant::Role(Role::GlobalAdmin),
-    Grant::Scope(Scope::ExecutionsRead),
-]);
+/// Not members: the history holds records that a member may not see.
+const READ: Access = Access::AnyOf(&[Grant::Role(Role::GlobalAdmin), Grant::Scope(Scope::ExecutionsRead)]);
 const CHANGE: Access = Access::AnyOf(&[Grant::Role(Role::GlobalAdmin)]);
 const INTERNAL: Access = Access::AnyOf(&[Grant::Scope(Scope::Internal)]);
 
