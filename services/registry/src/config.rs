@@ -130,6 +130,18 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Checks everything, without keeping any of it.
+    ///
+    /// # Errors
+    /// The first setting that can't be used.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.feed()?;
+        self.policy()?;
+        self.catalogue()?;
+        self.master_keys()?;
+        Ok(())
+    }
+
     /// The keys that seal.
     ///
     /// # Errors
@@ -234,16 +246,7 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named_with_its_rule() {
-        let said = |text: &str| {
-            let config = config(text);
-            let refused = config
-                .feed()
-                .err()
-                .or(config.policy().err())
-                .or(config.catalogue().err())
-                .or(config.master_keys().err());
-            refused.unwrap().to_string()
-        };
+        let said = |text: &str| config(text).check().unwrap_err().to_string();
         assert!(said("feed.keep = 0").starts_with("feed.keep: must be"));
         assert!(said("feed.poll = \"10ms\"").starts_with("feed.poll: must be 1s"));
         assert!(said("egress.allow = [\"10.0.0.1/8\"]").starts_with("egress.allow: "));

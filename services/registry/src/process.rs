@@ -1,5 +1,6 @@
 //! The registry as a process of its own: settings, two listeners, drain.
 
+mod arguments;
 mod settings;
 
 use std::io;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::service::{Deps, Registry, StartError};
 
+pub use arguments::Arguments;
 pub use settings::{Settings, SettingsError, TokenKey, Tokens};
 
 /// Why the process does not start, or ended badly.
@@ -60,6 +62,7 @@ pub async fn run(
     listening: impl FnOnce(SocketAddr, SocketAddr) + Send,
 ) -> Result<(), RunError> {
     settings.check()?;
+    let verifier = settings.verifier()?;
     tracing::info!(?settings, "starting");
     let (clock, supervisor) = (Clock::system(), Supervisor::new(shutdown.clone()));
     let database = Database::connect(&settings.database, clock.clone(), &Options::default()).await?;
@@ -67,7 +70,6 @@ pub async fn run(
         Deps { database: database.clone(), clock: clock.clone(), entropy: Entropy::system(), shutdown };
     let registry = Registry::start(&settings.registry(), deps).await?;
 
-    let verifier = settings.verifier()?;
     let server = |name| Server::builder(name).descriptors(proto::DESCRIPTORS).reflection(settings.reflection);
     let now = |clock: &Clock| {
         let clock = clock.clone();

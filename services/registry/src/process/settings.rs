@@ -10,7 +10,7 @@ use sluice_storage::DatabaseUrl;
 use sluice_telemetry::TelemetryConfig;
 use thiserror::Error;
 
-use crate::config::{Accounts, Config, Egress, Feed, Sealing};
+use crate::config::{Accounts, Config, ConfigError, Egress, Feed, Sealing};
 
 /// What the process is set up with; the keys of the TOML file are the names of the fields. Those of [`Config`] stand
 /// beside them.
@@ -117,6 +117,9 @@ pub enum SettingsError {
          where the network encrypts, set internal_plaintext = true"
     )]
     InternalListen,
+    /// A setting of the registry.
+    #[error(transparent)]
+    Registry(#[from] ConfigError),
     /// A token key.
     #[error("tokens.keys: key {kid:?}: {rule}")]
     TokenKey {
@@ -131,15 +134,15 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Checks what a single field can't say.
+    /// Checks what a single field can't say, before anything is opened.
     ///
     /// # Errors
-    /// When the internal listener is where it should not be.
+    /// When the internal listener is where it should not be, or a setting of the registry can't be used.
     pub fn check(&self) -> Result<(), SettingsError> {
-        if self.internal_listen.ip().is_loopback() || self.internal_plaintext {
-            return Ok(());
+        if !self.internal_listen.ip().is_loopback() && !self.internal_plaintext {
+            return Err(SettingsError::InternalListen);
         }
-        Err(SettingsError::InternalListen)
+        Ok(self.registry().check()?)
     }
 
     /// The registry's own settings.
@@ -205,11 +208,10 @@ mod tests {
 
     #[test]
     fn the_internal_listener_stays_on_loopback_unless_told_otherwise() {
-        assert!(settings("").check().is_ok());
-        assert!(settings("internal_listen = \"[::1]:1\"").check().is_ok());
+        let refused = |text: &str| matches!(settings(text).check(), Err(SettingsError::InternalListen));
+        assert!(!refused("") && !refused("internal_listen = \"[::1]:1\""));
         let open = "internal_listen = \"0.0.0.0:7171\"";
-        assert!(matches!(settings(open).check(), Err(SettingsError::InternalListen)));
-        assert!(settings(&format!("{open}\ninternal_plaintext = true")).check().is_ok());
+        assert!(refused(open) && !refused(&format!("{open}\ninternal_plaintext = true")));
     }
 
     #[test]

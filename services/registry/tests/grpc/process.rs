@@ -59,4 +59,5 @@ async fn it_does_not_start_with_its_internal_listener_on_the_network() {
     settings.internal_listen = "0.0.0.0:0".parse().unwrap();
     let ended = run(&settings, Shutdown::new(), |_, _| {}).await;
     assert!(matches!(ended, Err(RunError::Settings(_))));
+    assert!(!folder.path().join("registry.db").exists(), "nothing was opened before");
 }
