@@ -112,7 +112,7 @@ where
     let all = [(doors.public, process.listen)].into_iter().chain(internal);
     for (builder, address) in all {
         let clock = clock.clone();
-        let server = builder.build(process.tokens.verifier()?, move || clock.now())?;
+        let server = builder.reflection(process.reflection).build(process.tokens.verifier()?, move || clock.now())?;
         let listener =
             TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })?;
         tracing::info!(listen = %listener.local_addr()?, ?server, "serving");

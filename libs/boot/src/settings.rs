@@ -27,6 +27,9 @@ pub struct Process {
     /// `process.log.…`: what is told of the process.
     #[serde(default)]
     pub log: Log,
+    /// `process.reflection`: whether the servers tell their contracts to whoever asks.
+    #[serde(default = "yes")]
+    pub reflection: bool,
     /// `process.drain_within`: how long what is under way may take to end after SIGTERM.
     #[serde(default = "half_a_minute", with = "sluice_runtime::human_span")]
     pub drain_within: Span,
@@ -132,6 +135,10 @@ impl Upstream {
 
 fn read(setting: &'static str, file: &Path) -> Result<String, BootError> {
     std::fs::read_to_string(file).map_err(|cause| BootError::File { setting, path: file.to_owned(), cause })
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn half_a_minute() -> Span {

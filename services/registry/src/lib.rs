@@ -15,7 +15,7 @@
 //! - [`store`]: the tables, and every transaction on them;
 //! - [`grpc`]: the handlers, and who may call what.
 //!
-//! The plug board is [`service`], set up by [`config`]; [`process`] runs it with two listeners of its own.
+//! The plug board is [`service`], set up by [`config`]; [`service::process`] runs it with two listeners of its own.
 
 pub mod access;
 pub mod authentication;
@@ -26,7 +26,6 @@ pub mod error;
 pub mod feed;
 pub mod grpc;
 pub mod plans;
-pub mod process;
 pub mod seal;
 pub mod service;
 pub mod store;

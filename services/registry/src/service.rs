@@ -1,5 +1,7 @@
 //! The plug board: settings and the world come in, services for a public and an internal server come out.
 
+pub mod process;
+
 use sluice_auth::AccessError;
 use sluice_rpc::{MAX_INTERNAL_BYTES, MAX_MESSAGE_BYTES, ServerBuilder};
 use sluice_runtime::{Clock, Entropy, Shutdown};

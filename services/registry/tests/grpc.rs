@@ -12,7 +12,6 @@ mod grpc {
     pub(crate) mod canaries;
     pub(crate) mod feed;
     pub(crate) mod house;
-    pub(crate) mod process;
     pub(crate) mod tenancy;
     pub(crate) mod webhooks;
 }
