@@ -14,7 +14,7 @@ use sluice_rules::{Condition, Missing, Scope, Step};
 mod check;
 mod compiled;
 
-pub use check::{Draft, Finding, Findings, check_draft, check_plan_limits};
+pub use check::{Draft, Finding, Findings, check_draft};
 pub use compiled::{CompileError, CompiledAutomation};
 
 /// The longest display name, in characters.
@@ -60,8 +60,8 @@ pub struct Automation {
     pub version: i64,
     /// Grows with every activation, from 0.
     pub generation: i64,
-    /// The user who created it, if the token named one.
-    pub owner: Option<UserId>,
+    /// The user who created it.
+    pub owner: UserId,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -85,7 +85,7 @@ impl Automation {
         id: AutomationId,
         account: AccountId,
         definition: Definition,
-        owner: Option<UserId>,
+        owner: UserId,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -190,7 +190,7 @@ pub(crate) mod tests {
 
     fn automation() -> Automation {
         let id = AutomationId::from_bytes([1; 16]);
-        Automation::create(id, "acme".parse().unwrap(), definition(), None, Timestamp::EPOCH)
+        Automation::create(id, "acme".parse().unwrap(), definition(), "u1".parse().unwrap(), Timestamp::EPOCH)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The judgement: one event, one state of the account, and the executions that come of it. Pure.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use sluice_domain::{AutomationId, Span, Visibility, WebhookId};
 use sluice_rules::{Context, Json, Planned};
 
@@ -61,7 +60,7 @@ pub struct PlannedDelivery {
     /// The content type, where there is a body.
     pub content_type: Option<String>,
     /// The body; event webhooks share one.
-    pub body: Arc<[u8]>,
+    pub body: Bytes,
 }
 
 impl PlannedDelivery {
@@ -85,7 +84,7 @@ pub fn evaluate(incoming: &IncomingEvent, view: &AccountView, automations: &Auto
             return Judgement::TooWide;
         }
     }
-    let mut body: Option<Arc<[u8]>> = None;
+    let mut body: Option<Bytes> = None;
     for webhook in notified(incoming, view) {
         let body = body.get_or_insert_with(|| envelope(incoming).into());
         if !fires.add(PlannedExecution::Notification(notification(webhook, body))) {
@@ -170,7 +169,7 @@ fn notified<'s>(incoming: &IncomingEvent, view: &'s AccountView) -> impl Iterato
         })
 }
 
-fn notification(webhook: &Webhook, body: &Arc<[u8]>) -> PlannedDelivery {
+fn notification(webhook: &Webhook, body: &Bytes) -> PlannedDelivery {
     PlannedDelivery {
         webhook: webhook.id,
         delay: Span::ZERO,
@@ -178,7 +177,7 @@ fn notification(webhook: &Webhook, body: &Arc<[u8]>) -> PlannedDelivery {
         url_suffix: String::new(),
         headers: Vec::new(),
         content_type: Some("application/json".to_owned()),
-        body: Arc::clone(body),
+        body: body.clone(),
     }
 }
 

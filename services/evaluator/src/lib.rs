@@ -3,14 +3,25 @@
 //! Who is here:
 //! - [`automation`]: trigger, condition, steps; written by global admins, stored by `store`;
 //! - [`event_check`]: the door for events; [`envelope`]: the body that event webhooks get;
-//! - [`snapshot`]: what an account has when an event arrives, in two halves, from the registry and from our own store;
-//! - [`evaluate`]: event and snapshot → planned executions, pure.
+//! - [`snapshot`]: what an account has when an event arrives, in two halves: `worker::follow` keeps the registry's half by
+//!   its feed, `worker::automations` loads ours and notices other replicas' saves;
+//! - [`evaluate`]: event and snapshot → planned executions, pure; `clients::dispatcher` has them put on disk;
+//! - `worker::stops`: brings stop markers of deactivated automations to the dispatcher, from an outbox that survives a crash;
+//! - [`Evaluator`]: all of it put together, out of [`Config`] and [`Deps`]; [`process`]: the same as a process of its own.
 
+pub mod access;
 pub mod automation;
+mod clients;
 pub mod envelope;
+pub mod error;
 pub mod evaluate;
 pub mod event_check;
+mod grpc;
+pub mod process;
+mod service;
 pub mod snapshot;
-#[allow(dead_code, reason = "the doors that use it are the next step")]
 mod store;
 pub mod webhook;
+mod worker;
+
+pub use service::{Config, Deps, Evaluator, StartError};

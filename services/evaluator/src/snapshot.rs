@@ -11,9 +11,11 @@ use sluice_domain::{Entitlements, WebhookId};
 use crate::automation::{Automation, CompileError, CompiledAutomation};
 use crate::webhook::{Webhook, WebhookKind};
 
+mod change;
 mod index;
 mod shelf;
 
+pub use change::Change;
 pub use index::TriggerIndex;
 pub use shelf::Shelf;
 

@@ -3,10 +3,11 @@
 //! Every change takes the row of `automations_revision` first. So changes come one after another, the number of active
 //! automations can be checked where it is changed, and replicas learn of changes by one look at one number.
 
-use sluice_domain::{AccountId, AutomationId, Timestamp, UserId};
+use sluice_domain::{AccountId, AutomationId, Reason, Timestamp, UserId};
 use sluice_storage::{Database, Migration, MigrationError, Query, Row, StorageError, Transaction, migrate};
 
 use crate::automation::{Automation, AutomationState};
+use crate::error::EvaluatorError;
 
 mod changes;
 mod creation;
@@ -16,7 +17,7 @@ mod stops;
 mod tests;
 
 pub(crate) use changes::{Change, Changed};
-pub(crate) use creation::{CreateRequest, Created, REQUEST_ID_LIFE};
+pub(crate) use creation::{CreateRequest, Created};
 pub(crate) use reading::Filter;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -42,6 +43,19 @@ impl Store {
     pub(crate) async fn open(database: Database) -> Result<Self, MigrationError> {
         migrate(&database, MIGRATIONS).await?;
         Ok(Self { database })
+    }
+}
+
+impl From<StorageError> for EvaluatorError {
+    fn from(error: StorageError) -> Self {
+        let reason = match &error {
+            StorageError::Unavailable(_) | StorageError::Retry(_) => Reason::Unavailable,
+            StorageError::Full(_) => Reason::StorageFull,
+            StorageError::Conflict { .. } | StorageError::Decode(_) | StorageError::Other(_) => {
+                Reason::Internal
+            }
+        };
+        Self::Database { reason, cause: error.into() }
     }
 }
 
@@ -115,14 +129,14 @@ fn automation(account: &AccountId, row: &Row) -> Result<Automation, StorageError
         },
         version: row.at(3)?,
         generation: row.at(4)?,
-        owner: owner(row.at(5)?)?,
+        owner: owner(&row.at::<String>(5)?)?,
         created_at: Timestamp::from_micros(row.at(6)?),
         updated_at: Timestamp::from_micros(row.at(7)?),
     })
 }
 
-fn owner(text: Option<String>) -> Result<Option<UserId>, StorageError> {
-    text.map(|text| text.parse().map_err(StorageError::decode)).transpose()
+fn owner(text: &str) -> Result<UserId, StorageError> {
+    text.parse().map_err(StorageError::decode)
 }
 
 fn definition_text(automation: &Automation) -> Result<String, StorageError> {

@@ -61,6 +61,36 @@ impl Findings {
     }
 }
 
+impl Draft {
+    /// The draft as a definition, unchecked; `None` when a part of it could not be read.
+    pub fn into_definition(self) -> Option<Definition> {
+        Some(Definition {
+            display_name: self.display_name,
+            trigger: self.trigger?,
+            condition: self.condition?,
+            steps: self.steps?,
+            missing: self.missing,
+        })
+    }
+
+    /// The ids of the webhooks that its steps name.
+    pub fn webhooks(&self) -> Vec<WebhookId> {
+        let steps = self.steps.as_deref().unwrap_or_default();
+        let named = steps.iter().filter_map(|step| match step {
+            Step::Request { webhook, .. } => webhook.parse().ok(),
+            Step::Delay { .. } => None,
+        });
+        named.collect()
+    }
+}
+
+impl From<Definition> for Draft {
+    fn from(definition: Definition) -> Self {
+        let Definition { display_name, trigger, condition, steps, missing } = definition;
+        Self { display_name, trigger: Some(trigger), condition: Some(condition), steps: Some(steps), missing }
+    }
+}
+
 /// Checks a whole draft against the language, the plan and the account's webhooks. `found` is what reading the request
 /// found already. Fields are named from the automation: `steps[0].request.path`.
 ///
@@ -89,26 +119,12 @@ pub fn check_draft(
         check_plan(steps, entitlements, &mut findings);
         check_webhooks(steps, view, &mut findings);
     }
-    match (draft.trigger, draft.condition, draft.steps) {
-        (Some(trigger), Some(condition), Some(steps)) if findings.is_empty() => Ok(Definition {
-            display_name: draft.display_name,
-            trigger,
-            condition,
-            steps,
-            missing: draft.missing,
-        }),
-        _ => Err(findings),
+    if findings.is_empty()
+        && let Some(definition) = draft.into_definition()
+    {
+        return Ok(definition);
     }
-}
-
-/// Checks what an activation needs of the plan: that the automation has not more steps or delays than it allows now.
-///
-/// # Errors
-/// Everything that is too much.
-pub fn check_plan_limits(definition: &Definition, entitlements: &Entitlements) -> Result<(), Findings> {
-    let mut findings = Findings::default();
-    check_plan(&definition.steps, entitlements, &mut findings);
-    if findings.is_empty() { Ok(()) } else { Err(findings) }
+    Err(findings)
 }
 
 fn take(violations: &mut Violations, found: Option<sluice_rules::Violations>) {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sluice_domain::{Action, Entitlements, Rate, Subscription, Timestamp, WebhookId};
 use sluice_rules::{BodyTemplate, RequestTemplate, Step};
@@ -51,7 +52,8 @@ fn view(entitlements: Entitlements, webhooks: Vec<Webhook>) -> AccountView {
 
 fn automation(number: u8, definition: Definition) -> Automation {
     let id = AutomationId::from_bytes([number; 16]);
-    let created = Automation::create(id, "acme".parse().unwrap(), definition, None, Timestamp::EPOCH);
+    let created =
+        Automation::create(id, "acme".parse().unwrap(), definition, "u1".parse().unwrap(), Timestamp::EPOCH);
     created.activated(Timestamp::EPOCH)
 }
 

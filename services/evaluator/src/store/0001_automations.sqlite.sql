@@ -20,7 +20,7 @@ CREATE TABLE automations (
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'INACTIVE')),
     version BIGINT NOT NULL CHECK (version >= 1),
     generation BIGINT NOT NULL CHECK (generation >= 0),
-    owner TEXT,
+    owner TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (account, id),
@@ -43,7 +43,7 @@ CREATE TABLE create_requests (
     request_id TEXT NOT NULL,
     digest BLOB NOT NULL CHECK (length(digest) = 32),
     automation BLOB NOT NULL,
-    owner TEXT,
+    owner TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (account, request_id)
 ) WITHOUT ROWID;

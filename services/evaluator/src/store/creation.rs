@@ -7,7 +7,7 @@ use super::{Store, TRIES, definition_text, id, key, name_webhooks, owner, state_
 use crate::automation::Automation;
 
 /// How long a request id answers as it did first.
-pub(crate) const REQUEST_ID_LIFE: Span = Span::from_secs(24 * 60 * 60);
+const REQUEST_ID_LIFE: Span = Span::from_secs(24 * 60 * 60);
 
 /// What tells a repeated call from another one under the same request id.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) enum Created {
     /// It is on disk; the account's revision from then on.
     Done(i64),
     /// The same was asked for before under this request id: what was made then, by whom and when.
-    Before(AutomationId, Option<UserId>, Timestamp),
+    Before(AutomationId, UserId, Timestamp),
     /// Something else was asked for under this request id.
     RequestIdReused,
 }
@@ -86,7 +86,7 @@ impl Store {
                         request.id.as_str().into(),
                         request.digest.to_vec().into(),
                         key(automation.id),
-                        automation.owner.as_ref().map(ToString::to_string).into(),
+                        automation.owner.as_str().into(),
                         now.as_micros().into(),
                     ],
                 )
@@ -104,7 +104,7 @@ impl Store {
                     state_text(automation.state).into(),
                     automation.version.into(),
                     automation.generation.into(),
-                    automation.owner.as_ref().map(ToString::to_string).into(),
+                    automation.owner.as_str().into(),
                     automation.created_at.as_micros().into(),
                     automation.updated_at.as_micros().into(),
                 ],
@@ -137,5 +137,9 @@ async fn created_before(
     if row.at::<Vec<u8>>(0)? != request.digest {
         return Ok(Some(Created::RequestIdReused));
     }
-    Ok(Some(Created::Before(id(row.at(1)?)?, owner(row.at(2)?)?, Timestamp::from_micros(row.at(3)?))))
+    Ok(Some(Created::Before(
+        id(row.at(1)?)?,
+        owner(&row.at::<String>(2)?)?,
+        Timestamp::from_micros(row.at(3)?),
+    )))
 }

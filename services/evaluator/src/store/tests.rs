@@ -17,7 +17,7 @@ async fn open(db: &TestDatabase) -> Store {
 }
 
 fn new(number: u8, db: &TestDatabase) -> Automation {
-    let owner = Some("u1".parse().unwrap());
+    let owner = "u1".parse().unwrap();
     Automation::create(AutomationId::from_bytes([number; 16]), acme(), definition(), owner, db.time.now())
 }
 

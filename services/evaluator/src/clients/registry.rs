@@ -1,0 +1,90 @@
+//! The registry's feed: what accounts may do and which webhooks there are.
+
+use proto::registry::v1 as wire;
+use proto::registry::v1::feed_service_client::FeedServiceClient;
+use sluice_rpc::Transport;
+use thiserror::Error;
+use tonic::Streaming;
+
+use super::convert;
+use crate::snapshot::Change;
+
+/// Why the feed ended.
+#[derive(Debug, Error)]
+pub(crate) enum FeedError {
+    /// The registry no longer has what came after the cursor.
+    #[error("the cursor is too old")]
+    CursorTooOld,
+    /// The connection failed or was refused.
+    #[error("{0}")]
+    Broken(Box<tonic::Status>),
+    /// The registry ended the stream.
+    #[error("the registry ended the stream")]
+    Ended,
+}
+
+/// What the feed tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// One change.
+    Change(Change),
+    /// The present state is complete.
+    Synced,
+}
+
+/// The registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    client: FeedServiceClient<Transport>,
+}
+
+/// One open stream of changes.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    stream: Streaming<wire::WatchChangesResponse>,
+}
+
+impl Registry {
+    /// The registry at the other end of the transport.
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { client: FeedServiceClient::new(transport) }
+    }
+
+    /// Opens the feed after `cursor`; 0 brings the present state first.
+    ///
+    /// # Errors
+    /// When the registry can't be reached or refuses.
+    pub(crate) async fn watch(&self, cursor: i64) -> Result<Feed, FeedError> {
+        let request = wire::WatchChangesRequest { cursor };
+        let answer = self.client.clone().watch_changes(request).await.map_err(broken)?;
+        Ok(Feed { stream: answer.into_inner() })
+    }
+}
+
+impl Feed {
+    /// The next thing told, and the revision it stands at. What we can't read is logged and left out: the registry checks
+    /// what it stores, so it can only be a newer kind of thing than this version knows.
+    ///
+    /// # Errors
+    /// When the stream ends.
+    pub(crate) async fn next(&mut self) -> Result<(i64, Told), FeedError> {
+        loop {
+            let message = self.stream.message().await.map_err(broken)?.ok_or(FeedError::Ended)?;
+            let revision = message.revision;
+            match convert::told(message) {
+                Ok(told) => return Ok((revision, told)),
+                Err(error) => {
+                    tracing::error!(%error, feed.revision = revision, "a change of the registry can't be read")
+                }
+            }
+        }
+    }
+}
+
+fn broken(status: tonic::Status) -> FeedError {
+    if status.code() == tonic::Code::OutOfRange {
+        FeedError::CursorTooOld
+    } else {
+        FeedError::Broken(Box::new(status))
+    }
+}

@@ -1,0 +1,122 @@
+//! The plug board: the evaluator put together out of its rooms and what it is given.
+
+use std::sync::Arc;
+
+use proto::evaluator::v1::automation_service_server::AutomationServiceServer;
+use proto::evaluator::v1::event_service_server::EventServiceServer;
+use sluice_auth::AccessError;
+use sluice_rpc::{MAX_BATCH_BYTES, MAX_MESSAGE_BYTES, ServerBuilder, Transport};
+use sluice_runtime::{Clock, Entropy, Supervisor};
+use sluice_storage::{Database, MigrationError, StorageError};
+use thiserror::Error;
+
+use crate::clients::dispatcher::Dispatcher;
+use crate::clients::registry::Registry;
+use crate::grpc::{AutomationDoor, EventDoor, access_table};
+use crate::store::Store;
+use crate::worker::{Automations, Directory, Stops, follow};
+
+mod config;
+
+pub use config::Config;
+
+/// What the evaluator needs from the process it runs in.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Its own database; [`Evaluator::start`] migrates it.
+    pub database: Database,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness for ids and waits.
+    pub entropy: Entropy,
+    /// Runs its workers and stops them.
+    pub supervisor: Supervisor,
+    /// The registry's internal services (`FeedService`).
+    pub registry: Transport,
+    /// The dispatcher's internal services (`DispatchService`).
+    pub dispatcher: Transport,
+}
+
+/// Why the evaluator can't start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting breaks its rule.
+    #[error("{0}")]
+    Config(&'static str),
+    /// The database can't be migrated.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// The database can't be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A running evaluator: its workers run under the supervisor, its doors can be put into a server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Evaluator {
+    directory: Arc<Directory>,
+    automations: AutomationDoor,
+    events: EventDoor,
+}
+
+impl Evaluator {
+    /// Migrates the database and starts following the registry and carrying stops. Returns without waiting for the
+    /// registry: until its state was read, calls that need it answer `UNAVAILABLE` ([`Evaluator::ready`]).
+    ///
+    /// # Errors
+    /// When a setting breaks its rule or the database can't be used.
+    pub async fn start(config: &Config, deps: Deps) -> Result<Self, StartError> {
+        if let Some(rule) = config.broken_rule() {
+            return Err(StartError::Config(rule));
+        }
+        let Deps { database, clock, entropy, supervisor, registry, dispatcher } = deps;
+        let store = Store::open(database).await?;
+        let directory = Arc::new(Directory::new(config.catch_up.to_duration()));
+        let automations = Arc::new(Automations::new(store.clone(), clock.clone()).await?);
+        let dispatcher = Dispatcher::new(dispatcher);
+        let stops = Stops::new(store.clone(), dispatcher.clone(), config.stops_interval.to_duration());
+
+        let (feed, known, random) = (Registry::new(registry), Arc::clone(&directory), entropy.clone());
+        supervisor.spawn("evaluator.follow", |shutdown| follow(feed, known, random, shutdown));
+        let (carrier, random) = (stops.clone(), entropy.clone());
+        supervisor.spawn("evaluator.stops", |shutdown| carrier.run(random, shutdown));
+
+        Ok(Self {
+            directory: Arc::clone(&directory),
+            automations: AutomationDoor {
+                store,
+                directory: Arc::clone(&directory),
+                automations: Arc::clone(&automations),
+                stops,
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+            },
+            events: EventDoor { directory, automations, dispatcher, clock, entropy },
+        })
+    }
+
+    /// Adds the public services (`AutomationService`, `EventService`) and their rows of the access table to a server. The
+    /// server's descriptors have to hold them (`proto::DESCRIPTORS`). There are no internal services.
+    ///
+    /// # Errors
+    /// Never for the table of this crate; a test builds it.
+    pub fn add_public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
+        let automations = AutomationServiceServer::new(self.automations.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let events = EventServiceServer::new(self.events.clone()).max_decoding_message_size(MAX_BATCH_BYTES);
+        Ok(server.service(automations).service(events).access(access_table()?))
+    }
+
+    /// Whether the registry's state was read.
+    pub fn is_ready(&self) -> bool {
+        self.directory.is_ready()
+    }
+
+    /// Returns once the registry's state was read.
+    pub async fn ready(&self) {
+        self.directory.ready().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

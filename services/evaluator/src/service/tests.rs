@@ -1,0 +1,8 @@
+//! The whole evaluator through its public door, with a scripted registry and a scripted dispatcher beside it.
+
+mod automations;
+mod dispatcher;
+mod events;
+mod house;
+mod outages;
+mod registry;
