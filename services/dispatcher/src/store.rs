@@ -25,6 +25,7 @@ use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate}
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Work};
 pub use control::{Cancelled, Retried, Stopped};
 pub use history::{ExecutionPage, Filter, StateFilter};
+pub use sql::{Probe, hot_statements};
 
 use crate::claim::Lease;
 use crate::retry::Schedule;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::Value;
 use sluice_domain::{AccountId, Allowance, Rate, Span, Timestamp};
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
 use crate::allowance::AllowanceLedger;
@@ -43,17 +43,18 @@ pub(super) async fn lock<'a>(
 async fn select(tx: &Transaction, names: &[&AccountId]) -> Result<BTreeMap<AccountId, AccountQuota>> {
     let mut found = BTreeMap::new();
     for piece in chunks(names, tx.backend(), 1) {
-        let select = format!(
-            "SELECT {COLUMNS} FROM account WHERE account IN ({}) ORDER BY account{}",
-            sql::list(piece.len(), 1),
-            sql::locked(tx.backend())
-        );
-        for row in tx.all(&select, texts(piece)).await? {
+        for row in tx.all(&locking(tx.backend(), piece.len()), texts(piece)).await? {
             let quota = read(&row)?;
             found.insert(quota.account.clone(), quota);
         }
     }
     Ok(found)
+}
+
+/// Locks that many accounts in key order: their names.
+pub(super) fn locking(backend: Backend, names: usize) -> String {
+    let (list, lock) = (sql::list(names, 1), sql::locked(backend));
+    format!("SELECT {COLUMNS} FROM account WHERE account IN ({list}) ORDER BY account{lock}")
 }
 
 /// One account as it is now, without a lock.

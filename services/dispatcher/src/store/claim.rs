@@ -146,15 +146,10 @@ impl Store {
 
     async fn mark(&self, tx: &Transaction, seqs: &[i64], now: Timestamp, token: i64) -> Result<()> {
         for piece in chunks(seqs, tx.backend(), 1) {
-            let update = format!(
-                "UPDATE pending SET token = $1, claimed_at = $2, lease_until = $3, turn = 0, \
-                 started_at = COALESCE(started_at, $2) WHERE seq IN ({})",
-                sql::list(piece.len(), 4)
-            );
             let until = now.plus(self.lease.length);
             let mut values = vec![token.into(), now.as_micros().into(), until.as_micros().into()];
             values.extend(sql::keys(piece));
-            tx.execute(&update, values).await?;
+            tx.execute(&marking(piece.len()), values).await?;
         }
         Ok(())
     }
@@ -171,11 +166,7 @@ impl Store {
         let mut claims = Vec::with_capacity(seqs.len());
         let mut places: HashMap<i64, usize> = HashMap::new();
         for piece in chunks(seqs, tx.backend(), 1) {
-            let select = format!(
-                "SELECT e.*, p.step, p.attempt, p.retries FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
-                sql::list(piece.len(), 1)
-            );
-            for row in tx.all(&select, sql::keys(piece)).await? {
+            for row in tx.all(&loading(piece.len()), sql::keys(piece)).await? {
                 let execution = executions::read(account, &row, true)?;
                 let seq: i64 = row.get("seq")?;
                 places.insert(seq, claims.len());
@@ -198,6 +189,23 @@ impl Store {
         claims.sort_by_key(|claim| order.get(&claim.seq).copied());
         Ok(claims)
     }
+}
+
+/// Marks that many rows as claimed: `token, now, until`, keys.
+pub(super) fn marking(rows: usize) -> String {
+    format!(
+        "UPDATE pending SET token = $1, claimed_at = $2, lease_until = $3, turn = 0, \
+         started_at = COALESCE(started_at, $2) WHERE seq IN ({})",
+        sql::list(rows, 4)
+    )
+}
+
+/// What is to be sent of that many claimed rows: keys.
+pub(super) fn loading(rows: usize) -> String {
+    format!(
+        "SELECT e.*, p.step, p.attempt, p.retries FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
+        sql::list(rows, 1)
+    )
 }
 
 /// When this account has next something to do, after a claim left this.
@@ -242,7 +250,7 @@ async fn lane_heads(tx: &Transaction, lanes: &[i64], turn: Turn, limit: usize) -
     for piece in lanes.chunks(LANES_AT_ONCE) {
         let select: Vec<String> =
             piece.iter().map(|lane| sql::lane_heads(*lane, turn.code(), limit)).collect();
-        for row in tx.all(&select.join(" UNION ALL "), vec![]).await? {
+        for row in tx.all(&select.join(sql::TOGETHER), vec![]).await? {
             seqs.push(row.at(0)?);
         }
     }

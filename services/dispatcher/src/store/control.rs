@@ -7,7 +7,7 @@ use sluice_domain::{AccountId, AutomationId, Entitlements, ExecutionId, WebhookI
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::pending::{self, Pending};
-use super::{Result, Store, accounts, endings, executions, gates, whole};
+use super::{Result, Store, accounts, endings, executions, gates, sql, whole};
 use crate::execution::{End, EndState};
 use crate::gate::{Lane, Subject};
 use crate::turn::Turn;
@@ -335,11 +335,9 @@ async fn reached(
     automation: AutomationId,
     marker: i64,
 ) -> Result<Vec<Pending>> {
-    let select = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
-         WHERE l.account = $1 AND l.automation = $2 AND l.generation <= $3 LIMIT $4";
     let values =
         vec![account.as_str().into(), automation.to_string().into(), marker.into(), STOPPED_AT_ONCE.into()];
-    let rows = tx.all(select, values).await?;
+    let rows = tx.all(sql::REACHED, values).await?;
     let seqs = rows.iter().map(|row| row.at(0)).collect::<Result<Vec<i64>>>()?;
     Ok(pending::locked(tx, &seqs).await?.into_iter().map(|(row, _)| row).collect())
 }

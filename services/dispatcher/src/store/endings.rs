@@ -64,11 +64,7 @@ pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
 pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
     let mut found: Vec<Ending> = Vec::new();
     for piece in chunks(seqs, query.backend(), 1) {
-        let select = format!(
-            "SELECT seq, number, state, reason, message, step, started_at, at FROM ending WHERE seq IN ({}) ORDER BY seq, number",
-            sql::list(piece.len(), 1)
-        );
-        for row in query.all(&select, sql::keys(piece)).await? {
+        for row in query.all(&selecting(piece.len()), sql::keys(piece)).await? {
             let ending = read(&row)?;
             if found.last().is_some_and(|last| last.seq == ending.seq) {
                 found.pop();
@@ -79,21 +75,38 @@ pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Endin
     Ok(found)
 }
 
+/// All ends of that many executions: keys.
+pub(super) fn selecting(executions: usize) -> String {
+    format!(
+        "SELECT seq, number, state, reason, message, step, started_at, at FROM ending WHERE seq IN ({}) ORDER BY seq, number",
+        sql::list(executions, 1)
+    )
+}
+
+/// All attempts of one execution: its key.
+pub(super) fn selecting_attempts() -> String {
+    format!("SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE seq = $1 ORDER BY step, number")
+}
+
+/// How many attempts that many executions have: keys.
+pub(super) fn counting_attempts(executions: usize) -> String {
+    let list = sql::list(executions, 1);
+    format!("SELECT seq, count(*) AS attempts FROM attempt WHERE seq IN ({list}) GROUP BY seq")
+}
+
+/// The number of a delivery's last attempt: `seq, step`.
+pub(super) const LAST_ATTEMPT: &str = "SELECT max(number) FROM attempt WHERE seq = $1 AND step = $2";
+
 /// All attempts of one execution, by delivery and number.
 pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt>> {
-    let select = format!("SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE seq = $1 ORDER BY step, number");
-    query.all(&select, vec![seq.into()]).await?.iter().map(read_attempt).collect()
+    query.all(&selecting_attempts(), vec![seq.into()]).await?.iter().map(read_attempt).collect()
 }
 
 /// How many attempts each of these executions has on record.
 pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, i64)>> {
     let mut found = Vec::new();
     for piece in chunks(seqs, query.backend(), 1) {
-        let select = format!(
-            "SELECT seq, count(*) AS attempts FROM attempt WHERE seq IN ({}) GROUP BY seq",
-            sql::list(piece.len(), 1)
-        );
-        for row in query.all(&select, sql::keys(piece)).await? {
+        for row in query.all(&counting_attempts(piece.len()), sql::keys(piece)).await? {
             found.push((row.at(0)?, row.at(1)?));
         }
     }
@@ -102,9 +115,8 @@ pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<V
 
 /// The number of the next attempt of a delivery.
 pub(super) async fn next_attempt(query: &impl Query, seq: i64, step: usize) -> Result<i64> {
-    let select = "SELECT max(number) FROM attempt WHERE seq = $1 AND step = $2";
     let step = i64::try_from(step).map_err(StorageError::decode)?;
-    let row = query.one(select, vec![seq.into(), step.into()]).await?;
+    let row = query.one(LAST_ATTEMPT, vec![seq.into(), step.into()]).await?;
     let last: Option<i64> = row.map(|row| row.at(0)).transpose()?.flatten();
     Ok(last.unwrap_or(0) + 1)
 }

@@ -18,18 +18,20 @@ pub(super) async fn closed<'a>(
     let accounts: Vec<&AccountId> = accounts.into_iter().collect();
     let mut found: HashMap<AccountId, Gates> = HashMap::new();
     for piece in chunks(&accounts, query.backend(), 1) {
-        let select = format!(
-            "SELECT account, kind, subject, generation FROM gate WHERE account IN ({}) AND closed = 1",
-            sql::list(piece.len(), 1)
-        );
         let values = piece.iter().map(|account| account.as_str().into()).collect();
-        for row in query.all(&select, values).await? {
+        for row in query.all(&selecting(piece.len()), values).await? {
             let account: String = row.get("account")?;
             let account = account.parse().map_err(StorageError::decode)?;
             found.entry(account).or_default().close(subject(&row)?, row.get("generation")?);
         }
     }
     Ok(found)
+}
+
+/// The closed gates of that many accounts: their names.
+pub(super) fn selecting(accounts: usize) -> String {
+    let list = sql::list(accounts, 1);
+    format!("SELECT account, kind, subject, generation FROM gate WHERE account IN ({list}) AND closed = 1")
 }
 
 /// Puts a gate at a generation; one at or above it stays as it is. Says whether it changed.

@@ -9,6 +9,14 @@ use sluice_storage::{Query, Row, StorageError, Transaction};
 use super::Result;
 use crate::gate::Lane;
 
+/// One lane's number: `account, automation, generation, webhook`.
+pub(super) const ONE: &str =
+    "SELECT lane FROM lane WHERE account = $1 AND automation = $2 AND generation = $3 AND webhook = $4";
+
+/// The lanes of an account: `account`.
+pub(super) const ALL: &str =
+    "SELECT lane, automation, generation, webhook FROM lane WHERE account = $1 ORDER BY lane";
+
 /// Lanes that are known to be committed, by what they are: bounded, and only a memory of the table.
 #[derive(Clone)]
 pub(super) struct Lanes(moka::sync::Cache<(AccountId, Lane), i64>);
@@ -53,8 +61,7 @@ impl Numbering<'_> {
     }
 
     async fn find(&self, key: &(AccountId, Lane)) -> Result<Option<i64>> {
-        let select = "SELECT lane FROM lane WHERE account = $1 AND automation = $2 AND generation = $3 AND webhook = $4";
-        self.tx.one(select, columns(key)).await?.map(|row| row.at(0)).transpose()
+        self.tx.one(ONE, columns(key)).await?.map(|row| row.at(0)).transpose()
     }
 }
 
@@ -69,8 +76,7 @@ fn columns((account, lane): &(AccountId, Lane)) -> Vec<Value> {
 
 /// All lanes of an account.
 pub(super) async fn of(query: &impl Query, account: &AccountId) -> Result<Vec<(i64, Lane)>> {
-    let select = "SELECT lane, automation, generation, webhook FROM lane WHERE account = $1 ORDER BY lane";
-    let rows = query.all(select, vec![account.as_str().into()]).await?;
+    let rows = query.all(ALL, vec![account.as_str().into()]).await?;
     rows.iter().map(|row| Ok((row.get("lane")?, read(row)?))).collect()
 }
 

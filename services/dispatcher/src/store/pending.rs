@@ -3,7 +3,7 @@
 use sea_orm::Value;
 use sluice_domain::{Span, Timestamp};
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
 use super::endings::Ending;
 use super::{Result, lanes, sql};
@@ -14,6 +14,11 @@ use crate::turn::Turn;
 const COLUMNS: &str = "seq, account, lane, turn, due_at, step, attempt, retries, interruptions, started_at, cancel, \
      ends, token, claimed_at, lease_until";
 const WIDTH: usize = 15;
+
+/// Writes one row back whole: all columns.
+pub(super) const UPDATE: &str = "UPDATE pending SET lane = $3, turn = $4, due_at = $5, step = $6, attempt = $7, \
+     retries = $8, interruptions = $9, started_at = $10, cancel = $11, ends = $12, token = $13, claimed_at = $14, \
+     lease_until = $15 WHERE seq = $1 AND account = $2";
 
 /// What marks a row as claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,26 +65,43 @@ pub(super) async fn insert(tx: &Transaction, rows: &[Pending]) -> Result<()> {
 
 /// Writes a row that is held under lock back whole.
 pub(super) async fn update(tx: &Transaction, row: &Pending) -> Result<()> {
-    let update = "UPDATE pending SET lane = $3, turn = $4, due_at = $5, step = $6, attempt = $7, retries = $8, \
-         interruptions = $9, started_at = $10, cancel = $11, ends = $12, token = $13, claimed_at = $14, lease_until = $15 \
-         WHERE seq = $1 AND account = $2";
-    tx.execute(update, columns(row).into()).await?;
+    tx.execute(UPDATE, columns(row).into()).await?;
     Ok(())
 }
 
 /// Deletes rows whose executions ended.
 pub(super) async fn delete(tx: &Transaction, seqs: &[i64]) -> Result<()> {
     for piece in chunks(seqs, tx.backend(), 1) {
-        let delete = format!("DELETE FROM pending WHERE seq IN ({})", sql::list(piece.len(), 1));
-        tx.execute(&delete, sql::keys(piece)).await?;
+        tx.execute(&deleting(piece.len()), sql::keys(piece)).await?;
     }
     Ok(())
 }
 
+/// Deletes that many rows: keys.
+pub(super) fn deleting(rows: usize) -> String {
+    format!("DELETE FROM pending WHERE seq IN ({})", sql::list(rows, 1))
+}
+
+/// That many rows with their lanes: keys.
+pub(super) fn selecting(rows: usize, lock: &str) -> String {
+    format!(
+        "SELECT p.*, l.automation, l.generation, l.webhook FROM pending p JOIN lane l ON l.lane = p.lane \
+         WHERE p.seq IN ({}) ORDER BY p.seq{lock}",
+        sql::list(rows, 1)
+    )
+}
+
+/// What makes [`selecting`] hold its rows until the end of the transaction.
+pub(super) const fn held(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "",
+        Backend::Postgres => " FOR UPDATE OF p",
+    }
+}
+
 /// Rows by key with their lanes, held until the end of the transaction.
 pub(super) async fn locked(tx: &Transaction, seqs: &[i64]) -> Result<Vec<(Pending, Lane)>> {
-    let lock = if sql::locked(tx.backend()).is_empty() { "" } else { " FOR UPDATE OF p" };
-    select(tx, seqs, lock).await
+    select(tx, seqs, held(tx.backend())).await
 }
 
 /// Rows by key with their lanes.
@@ -90,12 +112,7 @@ pub(super) async fn get(query: &impl Query, seqs: &[i64]) -> Result<Vec<(Pending
 async fn select(query: &impl Query, seqs: &[i64], lock: &str) -> Result<Vec<(Pending, Lane)>> {
     let mut found = Vec::with_capacity(seqs.len());
     for piece in chunks(seqs, query.backend(), 1) {
-        let select = format!(
-            "SELECT p.*, l.automation, l.generation, l.webhook FROM pending p JOIN lane l ON l.lane = p.lane \
-             WHERE p.seq IN ({}) ORDER BY p.seq{lock}",
-            sql::list(piece.len(), 1)
-        );
-        for row in query.all(&select, sql::keys(piece)).await? {
+        for row in query.all(&selecting(piece.len(), lock), sql::keys(piece)).await? {
             found.push((read(&row)?, lanes::read(&row)?));
         }
     }

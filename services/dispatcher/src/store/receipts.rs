@@ -10,6 +10,9 @@ use sluice_storage::{Query, StorageError, Transaction};
 use super::accept::NewEvent;
 use super::{Result, executions, sql};
 
+/// The receipt of an event: `account, event`.
+pub(super) const ONE: &str = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
+
 /// What the table says of an event that is to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Receipt {
@@ -51,8 +54,7 @@ async fn compare(tx: &Transaction, events: &[NewEvent], unique: &[usize]) -> Res
     let mut stands = Vec::with_capacity(events.len());
     for (at, event) in events.iter().enumerate() {
         let key: Vec<Value> = vec![event.account.as_str().into(), event.event.id.as_str().into()];
-        let select = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
-        let Some(row) = tx.one(select, key).await? else {
+        let Some(row) = tx.one(ONE, key).await? else {
             let insert =
                 "INSERT INTO receipt (account, event, digest, executions, at) VALUES ($1, $2, $3, $4, $5)";
             tx.execute(insert, columns(event, tx.now().await?).into()).await?;

@@ -1,7 +1,11 @@
 //! Pieces of SQL that both backends read, and the list of hot statements whose plans a test looks at.
 
 use sea_orm::Value;
+use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
+
+use super::{accounts, claim, endings, gates, lanes, pending, receipts};
+use crate::turn::Turn;
 
 /// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
 pub(super) fn list(length: usize, start: usize) -> String {
@@ -41,6 +45,9 @@ pub(super) fn lane_heads(lane: i64, turn: i64, limit: usize) -> String {
     )
 }
 
+/// What stands between the lanes of one statement.
+pub(super) const TOGETHER: &str = " UNION ALL ";
+
 /// What is due of an account, oldest first: `account, now, limit`.
 pub(super) const PROMOTE: &str = "UPDATE pending SET due_at = 0 WHERE seq IN (\
      SELECT seq FROM pending WHERE account = $1 AND token IS NULL AND due_at > 0 AND due_at <= $2 ORDER BY due_at LIMIT $3)";
@@ -67,3 +74,71 @@ pub(super) const PAGE: &str = "SELECT seq, id, automation, automation_version, g
 
 /// One execution's key: `account, id`.
 pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AND id = $2";
+
+/// What waits of an automation up to a generation: `account, automation, generation, limit`.
+pub(super) const REACHED: &str = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
+     WHERE l.account = $1 AND l.automation = $2 AND l.generation <= $3 LIMIT $4";
+
+/// Keys of rows that exist, for the parameters of [`hot_statements`].
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// An account.
+    pub account: AccountId,
+    /// An event of it.
+    pub event: String,
+    /// An automation of it.
+    pub automation: AutomationId,
+    /// A webhook of it.
+    pub webhook: WebhookId,
+    /// An execution of it.
+    pub execution: ExecutionId,
+    /// Places of executions.
+    pub seqs: Vec<i64>,
+    /// Lanes of the account.
+    pub lanes: Vec<i64>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The statements that acceptance, claims, reports and pages run, by name, with parameters: for the suite that looks at their plans.
+pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, String, Vec<Value>)> {
+    let account = || Value::from(probe.account.as_str());
+    let now = || Value::from(probe.now.as_micros());
+    let limit = || Value::from(100_i64);
+    let turn = || Value::from(Turn::Execution.code());
+    let id = || Value::from(probe.execution.to_bytes().to_vec());
+    let automation = || Value::from(probe.automation.to_string());
+    let first = || Value::from(probe.seqs.first().copied().unwrap_or(0));
+    let (seqs, many) = (|| keys(&probe.seqs), probe.seqs.len());
+    let head = |lane: &i64| lane_heads(*lane, Turn::Execution.code(), 100);
+    let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
+    let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
+    let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
+    let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
+    vec![
+        ("lock accounts", accounts::locking(backend, 1), vec![account()]),
+        ("closed gates", gates::selecting(1), vec![account()]),
+        ("receipt of an event", receipts::ONE.into(), vec![account(), probe.event.as_str().into()]),
+        ("promote what is due", PROMOTE.into(), vec![account(), now(), limit()]),
+        ("heads of an account", HEADS.into(), vec![account(), turn(), limit()]),
+        ("lanes of an account", lanes::ALL.into(), vec![account()]),
+        ("number of a lane", lanes::ONE.into(), lane),
+        ("heads of lanes", lane_heads, vec![]),
+        ("mark as claimed", claim::marking(many), marking),
+        ("load what was claimed", claim::loading(many), seqs()),
+        ("next due of an account", NEXT_DUE.into(), vec![account()]),
+        ("accounts that are due", DUE_ACCOUNTS.into(), vec![now(), limit()]),
+        ("next wake", NEXT_WAKE.into(), vec![]),
+        ("pending by key", pending::selecting(many, pending::held(backend)), seqs()),
+        ("update pending", pending::UPDATE.into(), row),
+        ("delete pending", pending::deleting(many), seqs()),
+        ("expired leases", EXPIRED.into(), vec![now(), limit()]),
+        ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
+        ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
+        ("page of executions", PAGE.into(), vec![account(), id(), limit()]),
+        ("ends", endings::selecting(many), seqs()),
+        ("attempts of one", endings::selecting_attempts(), vec![first()]),
+        ("attempts counted", endings::counting_attempts(many), seqs()),
+        ("last attempt of a delivery", endings::LAST_ATTEMPT.into(), vec![first(), 0_i64.into()]),
+    ]
+}
