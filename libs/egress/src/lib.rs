@@ -1,7 +1,7 @@
 //! The only HTTP client in the house: address decision, pinned resolver, timeouts, capped bodies.
 //!
 //! Who decides, before any packet leaves:
-//! - [`Policy`]: what this deployment lets out: named networks, http, ports, its own addresses.
+//! - [`Policy`]: what this deployment lets out: named networks, http, ports, its own addresses; [`Settings`] is how a configuration says it.
 //! - [`decide_url`]: judges a URL's text, scheme, port and host, and gives a [`Decision`].
 //! - [`decide_address`]: judges one IP address: global unicast only.
 //! - [`Refusal`]: why not, for operators. A tenant is told of its text's faults, otherwise only
@@ -25,6 +25,7 @@ mod policy;
 mod port;
 mod refusal;
 mod resolver;
+mod settings;
 mod target;
 
 pub use address::decide_address;
@@ -35,4 +36,5 @@ pub use failure::{Phase, SendError};
 pub use policy::{Policy, PolicyError};
 pub use refusal::{NameRule, Refusal};
 pub use resolver::{Lookup, SystemLookup};
+pub use settings::Settings;
 pub use target::{Decision, MAX_URL_BYTES, Reach, decide_parsed, decide_url};
