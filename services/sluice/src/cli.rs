@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use sluice_egress::Resolutions;
 use sluice_runtime::HumanSpan;
 
+use crate::data_directory::ISSUER;
+
 /// Where data is kept when nobody says otherwise.
 pub const DEFAULT_DATA: &str = "./sluice-data";
 
@@ -22,6 +24,10 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run registry, evaluator and dispatcher in one process, on one port.
+    Up(Up),
+    /// Show the whole path on real HTTP, with a receiver of its own: takes under a minute and leaves nothing behind.
+    Demo(Demo),
     /// Print a token for the suite that runs on a data directory.
     Token(Token),
     /// Audit URLs.
@@ -78,6 +84,9 @@ pub struct Token {
     /// How long the token is good: 15m, 1h, 30d.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub ttl: HumanSpan,
+    /// Who issues the token: what the suite has as `auth.issuer`.
+    #[arg(long, value_name = "ISSUER", env = "SLUICE_AUTH__ISSUER", default_value = ISSUER)]
+    pub issuer: String,
     /// The data directory of the suite; its signing key is made when it is missing.
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA", default_value = DEFAULT_DATA)]
     pub data: PathBuf,

@@ -6,7 +6,7 @@ use sluice_domain::{AccountId, Span, Timestamp, UserId};
 use sluice_runtime::Clock;
 
 use crate::cli;
-use crate::data_directory::{DataDirectory, ISSUER};
+use crate::data_directory::DataDirectory;
 
 /// Prints one token.
 ///
@@ -24,7 +24,15 @@ pub fn run(arguments: &cli::Token) -> anyhow::Result<()> {
             data.path().display()
         );
     }
-    println!("{}", mint(&found.key.signer(ISSUER)?, &principal, Clock::system().now(), arguments.ttl.0)?);
+    println!(
+        "{}",
+        mint(
+            &found.key.signer(&arguments.issuer).context("--issuer")?,
+            &principal,
+            Clock::system().now(),
+            arguments.ttl.0
+        )?
+    );
     Ok(())
 }
 
@@ -69,6 +77,7 @@ mod tests {
     use sluice_auth::Verifier;
 
     use super::*;
+    use crate::data_directory::ISSUER;
 
     fn wish(line: &str) -> cli::Token {
         let line = ["sluice", "token"].into_iter().chain(line.split_whitespace());

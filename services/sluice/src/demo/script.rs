@@ -35,7 +35,7 @@ pub struct Script<'a> {
     /// Who acts.
     pub cast: &'a Cast,
     /// What is told.
-    pub story: Story,
+    pub story: &'a mut Story,
     /// What was seen so far.
     pub evidence: Evidence,
 }

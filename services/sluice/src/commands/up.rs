@@ -1,0 +1,81 @@
+//! `sluice up`: three services in one process, on one port, without configuration.
+
+use anyhow::Context;
+use sluice_runtime::{Clock, Entropy, Shutdown};
+
+use crate::cli;
+use crate::data_directory::DataDirectory;
+use crate::settings::Settings;
+use crate::suite::{Databases, Suite};
+
+/// Works until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// When it can't start, or a task fails.
+pub async fn run(flags: &cli::Up) -> anyhow::Result<()> {
+    let settings = Settings::load(flags).context("settings")?;
+    let telemetry = sluice_telemetry::init(&settings.telemetry()).context("telemetry")?;
+    tell("sluice: settings in force (a file, then SLUICE_… variables, then flags; the later weighs more)");
+    for line in settings.lines() {
+        tell(format!("  {line}"));
+    }
+    let shutdown = Shutdown::on_signal()?;
+    let suite = prepare(&settings).await?;
+    for (service, database) in suite.databases.named() {
+        tell(format!("  {service} keeps {} ({})", database.url(), database.durability().await?));
+    }
+    if settings.dev {
+        tell(
+            "sluice: DEVELOPMENT: webhooks may go to this machine (loopback) and over plain http. Not for production.",
+        );
+    } else {
+        tell(
+            "sluice: webhooks go to public https addresses only; `--dev` allows this machine and http, `egress.allow` names networks.",
+        );
+    }
+    let running = suite.start(shutdown).await?;
+    tell(format!("sluice: listening on {} (gRPC, gRPC-Web, health)", running.address()));
+    let (data, address) = (settings.data.display(), running.address());
+    tell("sluice: next, in another shell, put an account on a plan as billing does:");
+    tell(format!(
+        "  TOKEN=$(sluice token --user billing --scope 'entitlements.write accounts.any' --data {data})"
+    ));
+    tell("  grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" \\");
+    tell("    -d '{\"name\": \"accounts/acme\", \"plan\": \"advanced\", \"version\": 1}' \\");
+    tell(format!("    {address} sluice.registry.v1.AccountService/PutEntitlements"));
+    let ended = running.run().await;
+    tell("sluice: stopped");
+    telemetry.shutdown();
+    Ok(ended?)
+}
+
+/// Opens the data directory, makes the keys that are missing, connects the databases.
+///
+/// # Errors
+/// What can't be used, named.
+pub async fn prepare(settings: &Settings) -> anyhow::Result<Suite> {
+    let (clock, entropy) = (Clock::system(), Entropy::system());
+    let data = DataDirectory::open(&settings.data)?;
+    let signing = data.signing_key()?;
+    let master = data.master_keys(&entropy)?;
+    for made in [&signing.made, &master.made].into_iter().flatten() {
+        tracing::info!(file.path = %made.display(), "made a key");
+    }
+    Ok(Suite {
+        listen: settings.listen,
+        databases: Databases::connect(&settings.database_urls(&data)?, &clock).await?,
+        verifier: settings.verifier(&signing.key)?,
+        reflection: settings.reflection,
+        origins: settings.origins.clone(),
+        registry: settings.registry(master.key),
+        evaluator: settings.evaluator.clone(),
+        dispatcher: settings.dispatcher(),
+        clock,
+        entropy,
+    })
+}
+
+#[allow(clippy::print_stderr, reason = "what an operator reads at the start")]
+fn tell(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,135 @@
+//! The groups of settings that are not a service's own.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use sluice_dispatcher::config as dispatcher;
+use sluice_domain::Secret;
+use sluice_registry::config as registry;
+
+use crate::data_directory::ISSUER;
+
+/// Whose tokens are taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// `auth.issuer`: what a token's `iss` must be.
+    pub issuer: String,
+    /// `auth.keys`: ed25519 keys that tokens may be signed with besides the data directory's own.
+    pub keys: Vec<TrustedKey>,
+    /// `auth.development_secret`: a shared secret of at least 32 bytes for HS256 tokens with key id `development`; with `dev` only.
+    pub development_secret: Option<Secret>,
+}
+
+/// A public key of a token issuer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedKey {
+    /// `kid`: the id that tokens name it by.
+    pub kid: String,
+    /// `public_key_file`: its PEM.
+    pub public_key_file: PathBuf,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { issuer: ISSUER.to_owned(), keys: Vec::new(), development_secret: None }
+    }
+}
+
+/// Where webhooks may go: judged when one is saved, and again when a request is sent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Egress {
+    /// `egress.allow`: networks or addresses that may be sent to although they are not public, `["10.0.0.0/8"]`.
+    pub allow: Vec<String>,
+    /// `egress.allow_http`: whether `http` URLs are taken beside `https`.
+    pub allow_http: bool,
+    /// `egress.ports`: when not empty, the only ports.
+    pub ports: Vec<u16>,
+    /// `egress.own_addresses`: the deployment's own addresses, never a target.
+    pub own_addresses: Vec<IpAddr>,
+    /// `egress.own_hosts`: the deployment's own host names, never a target.
+    pub own_hosts: Vec<String>,
+    /// `egress.cluster_suffixes`: domains of the cluster's own name service, in place of the usual ones.
+    pub cluster_suffixes: Option<Vec<String>>,
+}
+
+impl Egress {
+    /// As the registry takes it. Callers and operators are the same people here, so refusals explain themselves.
+    pub(super) fn for_registry(&self) -> registry::Egress {
+        let Self { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = self.clone();
+        registry::Egress {
+            allow,
+            allow_http,
+            ports,
+            own_addresses,
+            own_hosts,
+            cluster_suffixes,
+            explain: true,
+        }
+    }
+
+    /// As the dispatcher takes it.
+    pub(super) fn for_dispatcher(&self) -> dispatcher::Egress {
+        let Self { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = self.clone();
+        dispatcher::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes }
+    }
+}
+
+/// The registry's settings, but for `egress`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registry {
+    /// `registry.sealing.…`: the keys that secrets are sealed with; the data directory's own when none are set.
+    pub sealing: registry::Sealing,
+    /// `registry.plans_file`: a catalogue of plans in place of the one that comes with Sluice.
+    pub plans_file: Option<PathBuf>,
+    /// `registry.accounts.…`: accounts that billing has not told us of.
+    pub accounts: registry::Accounts,
+    /// `registry.feed.…`: how changes are told to the other services.
+    pub feed: registry::Feed,
+}
+
+impl Registry {
+    pub(super) fn into_config(self, egress: registry::Egress) -> registry::Config {
+        let Self { sealing, plans_file, accounts, feed } = self;
+        registry::Config { sealing, plans_file, accounts, egress, feed }
+    }
+}
+
+/// The dispatcher's settings, but for `egress`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dispatcher {
+    /// `dispatcher.retry.…`: when a delivery is tried again.
+    pub retry: sluice_dispatcher::retry::Schedule,
+    /// `dispatcher.delivery.…`: how requests are sent.
+    pub delivery: dispatcher::Delivery,
+}
+
+impl Dispatcher {
+    pub(super) fn into_config(self, egress: dispatcher::Egress) -> dispatcher::Config {
+        let Self { retry, delivery } = self;
+        dispatcher::Config { retry, delivery, egress }
+    }
+}
+
+/// What is told of the process, and to whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// `telemetry.filter`: which lines are written, `info` or `warn,sluice_dispatcher=debug`.
+    pub filter: String,
+    /// `telemetry.json`: lines as JSON objects instead of text.
+    pub json: bool,
+    /// `telemetry.otlp_endpoint`: where an OpenTelemetry collector listens for gRPC, `http://localhost:4317`.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None }
+    }
+}
