@@ -240,7 +240,7 @@ async fn heads(
         None => {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let values = vec![account.as_str().into(), turn.code().into(), limit.into()];
-            tx.all(sql::HEADS, values).await?.iter().map(|row| row.at(0)).collect()
+            tx.all(&sql::heads(tx.backend(), "seq"), values).await?.iter().map(|row| row.at(0)).collect()
         }
     }
 }
@@ -249,7 +249,7 @@ async fn lane_heads(tx: &Transaction, lanes: &[i64], turn: Turn, limit: usize) -
     let mut seqs: Vec<i64> = Vec::new();
     for piece in lanes.chunks(LANES_AT_ONCE) {
         let select: Vec<String> =
-            piece.iter().map(|lane| sql::lane_heads(*lane, turn.code(), limit)).collect();
+            piece.iter().map(|lane| sql::lane_heads(tx.backend(), *lane, turn.code(), limit)).collect();
         for row in tx.all(&select.join(sql::TOGETHER), vec![]).await? {
             seqs.push(row.at(0)?);
         }

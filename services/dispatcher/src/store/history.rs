@@ -189,7 +189,8 @@ async fn standing(
             waiting.values().any(|(row, _)| row.turn == turn && row.hold.is_none() && row.due_at.is_none());
         if queues {
             let values = vec![account.as_str().into(), turn.code().into(), RANKED.into()];
-            for (ahead, row) in (0_u64..).zip(reader.all(sql::HEADS, values).await?) {
+            for (ahead, row) in (0_u64..).zip(reader.all(&sql::heads(reader.backend(), "seq"), values).await?)
+            {
                 ranks.insert(row.at(0)?, ahead);
             }
         }

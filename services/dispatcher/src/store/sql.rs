@@ -34,14 +34,32 @@ pub(super) fn keys(seqs: &[i64]) -> Vec<Value> {
 }
 
 /// The oldest ready work of an account and turn: `account, turn, limit`.
-pub(super) const HEADS: &str = "SELECT seq FROM pending \
-     WHERE account = $1 AND turn = $2 AND token IS NULL AND due_at = 0 ORDER BY seq LIMIT $3";
+///
+/// Where much of the table is one account's, PostgreSQL would walk the primary key, everybody else's older work included. Bounds
+/// that are rows leave the account and the turn in the order asked for, and only the index has that one.
+pub(super) fn heads(backend: Backend, columns: &str) -> String {
+    let (of, order) = match backend {
+        Backend::Sqlite => ("account = $1 AND turn = $2", "seq"),
+        Backend::Postgres => {
+            ("(account, turn) >= ($1, $2) AND (account, turn) <= ($1, $2)", "account, turn, seq")
+        }
+    };
+    format!(
+        "SELECT {columns} FROM pending WHERE {of} AND token IS NULL AND due_at = 0 ORDER BY {order} LIMIT $3"
+    )
+}
 
 /// The same of one lane, for use within a `UNION ALL`.
-pub(super) fn lane_heads(lane: i64, turn: i64, limit: usize) -> String {
+pub(super) fn lane_heads(backend: Backend, lane: i64, turn: i64, limit: usize) -> String {
+    let (of, order) = match backend {
+        Backend::Sqlite => (format!("lane = {lane} AND turn = {turn} AND due_at = 0"), "seq"),
+        Backend::Postgres => {
+            let (columns, values) = ("(lane, turn, due_at)", format!("({lane}, {turn}, 0)"));
+            (format!("{columns} >= {values} AND {columns} <= {values}"), "lane, turn, due_at, seq")
+        }
+    };
     format!(
-        "SELECT seq FROM (SELECT seq FROM pending WHERE lane = {lane} AND turn = {turn} AND token IS NULL \
-         AND due_at = 0 ORDER BY seq LIMIT {limit}) AS lane_{lane}"
+        "SELECT seq FROM (SELECT seq FROM pending WHERE {of} AND token IS NULL ORDER BY {order} LIMIT {limit}) AS lane_{lane}"
     )
 }
 
@@ -110,7 +128,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let automation = || Value::from(probe.automation.to_string());
     let first = || Value::from(probe.seqs.first().copied().unwrap_or(0));
     let (seqs, many) = (|| keys(&probe.seqs), probe.seqs.len());
-    let head = |lane: &i64| lane_heads(*lane, Turn::Execution.code(), 100);
+    let head = |lane: &i64| lane_heads(backend, *lane, Turn::Execution.code(), 100);
     let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
     let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
@@ -120,7 +138,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("closed gates", gates::selecting(1), vec![account()]),
         ("receipt of an event", receipts::ONE.into(), vec![account(), probe.event.as_str().into()]),
         ("promote what is due", PROMOTE.into(), vec![account(), now(), limit()]),
-        ("heads of an account", HEADS.into(), vec![account(), turn(), limit()]),
+        ("heads of an account", heads(backend, "seq"), vec![account(), turn(), limit()]),
         ("lanes of an account", lanes::ALL.into(), vec![account()]),
         ("number of a lane", lanes::ONE.into(), lane),
         ("heads of lanes", lane_heads, vec![]),
