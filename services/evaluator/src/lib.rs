@@ -7,7 +7,7 @@
 //!   its feed, `worker::automations` loads ours and notices other replicas' saves;
 //! - [`evaluate`]: event and snapshot → planned executions, pure; `clients::dispatcher` has them put on disk;
 //! - `worker::stops`: brings stop markers of deactivated automations to the dispatcher, from an outbox that survives a crash;
-//! - [`Evaluator`]: all of it put together, out of [`Config`] and [`Deps`]; [`process`]: the same as a process of its own.
+//! - [`Evaluator`]: all of it put together, out of [`Config`] and [`Deps`]; [`service::process`]: the same as a process of its own.
 
 pub mod access;
 pub mod automation;
@@ -17,8 +17,7 @@ pub mod error;
 pub mod evaluate;
 pub mod event_check;
 mod grpc;
-pub mod process;
-mod service;
+pub mod service;
 pub mod snapshot;
 mod store;
 pub mod webhook;

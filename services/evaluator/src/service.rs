@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::worker::{Automations, Directory, Stops, follow};
 
 mod config;
+pub mod process;
 
 pub use config::Config;
 

@@ -1,0 +1,58 @@
+//! The evaluator as a process of its own.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use sluice_boot::{Doors, Ground, Process, Settings, Upstream};
+use sluice_rpc::Server;
+
+use super::{Config, Deps, Evaluator};
+
+/// The settings of the process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvaluatorSettings {
+    /// `process.…`: listener, database, tokens, log.
+    process: Process,
+    /// `registry.…`: the registry's internal listener.
+    registry: Upstream,
+    /// `dispatcher.…`: the dispatcher's internal listener.
+    dispatcher: Upstream,
+    /// `evaluator.…`: the evaluator's own settings.
+    #[serde(default)]
+    evaluator: Config,
+}
+
+impl Settings for EvaluatorSettings {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// Runs until SIGTERM.
+pub fn run() -> ExitCode {
+    sluice_boot::run("sluice-evaluator", async |settings: EvaluatorSettings, ground: Ground| {
+        let Ground { database, clock, entropy, supervisor } = ground;
+        let (registry, dispatcher) = (settings.registry.transport()?, settings.dispatcher.transport()?);
+        let deps = Deps { database, clock, entropy, supervisor, registry, dispatcher };
+        let evaluator = Evaluator::start(&settings.evaluator, deps).await?;
+        let public = evaluator.add_public(Server::builder("evaluator").descriptors(proto::DESCRIPTORS))?;
+        Ok(Doors { public, internal: None })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_in_order() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("evaluator.example.toml");
+        let settings: EvaluatorSettings =
+            sluice_runtime::config::load(Some(&file), "SLUICE_EVALUATOR_UNIT_", &[]).unwrap();
+        settings.process.check().unwrap();
+        assert_eq!(settings.evaluator, Config::default());
+    }
+}
