@@ -1,13 +1,13 @@
 //! Reading the history: one execution whole, or a page of an account's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::{Query, Reader, StorageError};
 
 use super::endings::Ending;
 use super::pending::Pending;
-use super::{Result, Store, accounts, endings, executions, gates, pending, sql};
+use super::{Result, Store, accounts, endings, executions, gates, lanes, pending, sql};
 use crate::attempt::{Attempt, Verdict};
 use crate::execution::{Execution, PauseReason, Snapshot, State};
 use crate::gate::{Gates, Lane};
@@ -49,7 +49,7 @@ struct Standing {
     now: Timestamp,
     quota: AccountQuota,
     gates: Gates,
-    /// Ready work by place, with how many of its turn are before it.
+    /// Ready work by place, with how many of its turn are before it that no gate holds back.
     ranks: HashMap<i64, u64>,
 }
 
@@ -183,15 +183,22 @@ async fn standing(
     let quota = quota.unwrap_or_else(|| AccountQuota::unknown(account.clone()));
     let gates = gates::closed(reader, [account]).await?.remove(account).unwrap_or_default();
     let now = reader.now().await?;
+    let lanes = if gates.is_empty() { Vec::new() } else { lanes::of(reader, account).await? };
+    let shut = lanes.iter().filter(|(_, lane)| !gates.lets_through(lane));
+    let shut: HashSet<i64> = shut.map(|(number, _)| *number).collect();
+    let columns = if shut.is_empty() { "seq" } else { "seq, lane" };
     let mut ranks = HashMap::new();
     for turn in [Turn::Execution, Turn::Notification] {
         let queues =
             waiting.values().any(|(row, _)| row.turn == turn && row.hold.is_none() && row.due_at.is_none());
         if queues {
             let values = vec![account.as_str().into(), turn.code().into(), RANKED.into()];
-            for (ahead, row) in (0_u64..).zip(reader.all(&sql::heads(reader.backend(), "seq"), values).await?)
-            {
-                ranks.insert(row.at(0)?, ahead);
+            let mut ahead = 0_u64;
+            for row in reader.all(&sql::heads(reader.backend(), columns), values).await? {
+                if shut.is_empty() || !shut.contains(&row.at(1)?) {
+                    ranks.insert(row.at(0)?, ahead);
+                    ahead += 1;
+                }
             }
         }
     }
