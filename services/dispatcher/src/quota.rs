@@ -7,6 +7,9 @@ use crate::execution::PauseReason;
 use crate::rate::RateLimit;
 use crate::turn::Turn;
 
+/// How many periods an expected start is looked for in.
+const PERIODS_FORESEEN: usize = 24;
+
 /// The limits in force for one account, as billing last said, with what is used of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -91,18 +94,36 @@ impl Limits {
             Turn::Notification => self.notifications.free_at(now, ahead),
             Turn::Execution if !self.automations => None,
             Turn::Execution => {
-                let by_rate = self.executions.free_at(now, ahead)?;
-                let Some(mut ledger) = self.allowance else { return Some(by_rate) };
-                ledger.roll(now);
-                if ahead < u64::try_from(ledger.left()).unwrap_or(0) {
-                    Some(by_rate)
-                } else if ledger.promised.amount > 0 {
-                    Some(by_rate.max(ledger.end))
-                } else {
-                    None
-                }
+                let Some(ledger) = self.allowance else { return self.executions.free_at(now, ahead) };
+                self.free_in_a_period(ledger, now, ahead)
             }
         }
+    }
+
+    /// Follows those ahead from period to period: each starts what its allowance and the rate let start before its end.
+    fn free_in_a_period(
+        &self,
+        mut ledger: AllowanceLedger,
+        mut now: Timestamp,
+        mut ahead: u64,
+    ) -> Option<Timestamp> {
+        let mut rate = self.executions;
+        for _ in 0..PERIODS_FORESEEN {
+            ledger.roll(now);
+            let left = u64::try_from(ledger.left()).unwrap_or(0);
+            let free_at = rate.free_at(now, ahead)?;
+            if ahead < left && free_at < ledger.end {
+                return Some(free_at);
+            }
+            let started = rate.starts_until(now, ledger.end).min(left).min(ahead);
+            rate = rate.after(now, started);
+            ahead -= started;
+            now = ledger.end;
+            if ledger.promised.amount <= 0 {
+                return None;
+            }
+        }
+        None
     }
 }
 

@@ -118,6 +118,24 @@ impl RateLimit {
         Some(Timestamp::from_micros(micros).max(now))
     }
 
+    /// How many of a queue start from `now` on and before `end`, each as soon as its cell is there.
+    pub fn starts_until(&self, now: Timestamp, end: Timestamp) -> u64 {
+        let Some(t) = self.cell() else { return 0 };
+        let tolerance = t.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let base = self.tat.max(now.as_nanos());
+        // The last microsecond before the end is the last at which one can start.
+        let last = end.as_nanos().saturating_add(tolerance).checked_sub(base.saturating_add(1_000));
+        last.map_or(0, |last| last / t + 1)
+    }
+
+    /// The same rate once `count` of a queue have started from `now` on, each as soon as its cell was there.
+    #[must_use]
+    pub fn after(&self, now: Timestamp, count: u64) -> Self {
+        let Some(t) = self.cell().filter(|_| count > 0) else { return *self };
+        let base = self.tat.max(now.as_nanos());
+        Self { tat: base.saturating_add(t.saturating_mul(count)), ..*self }
+    }
+
     /// Puts another rate in force, keeping what is used in cells (up to the new burst).
     pub fn change(&mut self, now: Timestamp, rate: Rate) {
         let used = match self.cell() {
@@ -234,6 +252,22 @@ mod tests {
             }
             prop_assert!(clock.since(free) <= Span::from_micros(i64::try_from(wanted).unwrap()));
             prop_assert!(free <= clock);
+        }
+
+        #[test]
+        fn a_queue_looked_at_as_a_whole_starts_as_it_does_one_by_one(
+            units in 1_u32..5_000, burst in 2_u32..50, used in 0_usize..60, micros in 1_i64..5_000_000
+        ) {
+            let mut limit = RateLimit::unused(per_minute(units, burst));
+            limit.take(at(0), used);
+            let end = at(micros);
+            let (before, mut started, mut clock) = (limit, 0, limit.free_at(at(0), 0).unwrap());
+            while clock < end {
+                started += limit.take(clock, 1_000);
+                clock = limit.free_at(clock, 0).unwrap();
+            }
+            prop_assert_eq!(before.starts_until(at(0), end), started as u64);
+            prop_assert_eq!(before.after(at(0), started as u64).tat(), limit.tat());
         }
     }
 }
