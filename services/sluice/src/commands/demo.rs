@@ -29,17 +29,32 @@ pub async fn run(arguments: &cli::Demo) -> anyhow::Result<()> {
         tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("a temporary directory")?;
     let settings = stage(folder.path());
     let _telemetry = sluice_telemetry::init(&settings.telemetry()).context("telemetry")?;
-    let suite = prepare(&settings).await?.start(Shutdown::on_signal()?).await?;
     let mut story = Story::new(!arguments.json);
-    let played = play(&program, arguments, &settings, &suite, &mut story).await;
-    let stopped = suite.stop().await;
-    let evidence = played?;
-    stopped.context("the suite did not end in order")?;
+    let evidence = perform(&program, arguments.plant_loss, &settings, &mut story).await?;
     conclude(&evidence, arguments.json, &story)
 }
 
+/// Starts a suite with these settings (which must allow loopback and http), plays the script against it with a receiver out
+/// of `program`, stops the suite, and returns what was seen. The suite must not know the account `demo` yet.
+///
+/// # Errors
+/// When something does not go on. What went on wrongly is in the evidence.
+pub async fn perform(
+    program: &Path,
+    plant_loss: bool,
+    settings: &Settings,
+    story: &mut Story,
+) -> anyhow::Result<Evidence> {
+    let suite = prepare(settings).await?.start(Shutdown::on_signal()?).await?;
+    let played = play(program, plant_loss, settings, &suite, story).await;
+    let stopped = suite.stop().await;
+    let evidence = played?;
+    stopped.context("the suite did not end in order")?;
+    Ok(evidence)
+}
+
 /// The demo's settings: everything as shipped, but loopback and http allowed, and retries that do not last for days.
-fn stage(data: &Path) -> Settings {
+pub fn stage(data: &Path) -> Settings {
     let mut settings = Settings { data: data.to_owned(), dev: true, ..Settings::default() };
     settings.listen.set_port(0);
     settings.dispatcher.retry.first = Span::from_secs(1);
@@ -51,12 +66,12 @@ fn stage(data: &Path) -> Settings {
 
 async fn play(
     program: &Path,
-    arguments: &cli::Demo,
+    plant_loss: bool,
     settings: &Settings,
     suite: &RunningSuite,
     story: &mut Story,
 ) -> anyhow::Result<Evidence> {
-    let receiver = ReceiverProcess::start(program, arguments.plant_loss).await?;
+    let receiver = ReceiverProcess::start(program, plant_loss).await?;
     let client = Client::connect(suite.address()).await?;
     let key = DataDirectory::open(&settings.data)?.signing_key()?.key;
     let (stolen, _) = generate_ed25519()?;
@@ -71,7 +86,7 @@ async fn play(
     let process = receiver.process_id().map_or_else(String::new, |id| format!(" (process {id})"));
     story.say(format_args!("The receiver is a process of its own{process}: {}", receiver.base()));
     story.say("For the demo, loopback and http receivers are allowed, and retries come within seconds.");
-    if arguments.plant_loss {
+    if plant_loss {
         story.say("A loss is planted: the receiver forgets one request. The demo must notice and fail.");
     }
     let mut script =

@@ -1,6 +1,6 @@
 //! 200 events on a plan that lets 100 executions start at once: the rest pauses, and goes on when the plan is raised.
 
-use proto::dispatcher::v1::ExecutionState;
+use proto::dispatcher::v1::{Execution, ExecutionState};
 
 use super::super::events::deal_events;
 use super::super::history::{count, id_of, unfinished};
@@ -44,13 +44,15 @@ impl Script<'_> {
         let paused = count(&all, ExecutionState::Paused);
         self.story.result("delivered so far", count(&all, ExecutionState::Succeeded));
         self.story.result("PAUSED", paused);
-        let shown = all.iter().rev().filter(|execution| execution.state() == ExecutionState::Paused);
-        for execution in shown.take(TOLD) {
-            let pause = execution.pause.unwrap_or_default();
-            let reason = pause.reason().as_str_name().trim_start_matches("PAUSE_REASON_");
-            let end = time_of_day(pause.expected_end_time.as_ref());
-            self.story
-                .line(format_args!("{}  {reason}, expected to go on at {end} UTC", id_of(&execution.name)));
+        let mut shown: Vec<_> =
+            all.iter().filter(|execution| execution.state() == ExecutionState::Paused).collect();
+        let end = |execution: &Execution| execution.pause.and_then(|pause| pause.expected_end_time);
+        shown.sort_by_key(|execution| end(execution).map(|end| (end.seconds, end.nanos)));
+        for execution in shown.into_iter().take(TOLD) {
+            let reason = execution.pause.unwrap_or_default().reason().as_str_name();
+            let (id, reason) = (id_of(&execution.name), reason.trim_start_matches("PAUSE_REASON_"));
+            let end = time_of_day(end(execution).as_ref());
+            self.story.line(format_args!("{id}  {reason}, expected to go on at {end} UTC"));
         }
         if paused > TOLD {
             self.story.line(format_args!("… and {} more, each in its turn", paused - TOLD));
