@@ -87,7 +87,7 @@ async fn a_plan_without_automations_writes_none_but_stops_what_there_is() {
     let house = House::open().await;
     let active = house.active().await;
     house.registry.account("acme", essential());
-    // The change is applied once the event below is judged by it.
+    // The plan may still be on its way; once it is there, nothing is created any more.
     let applied = async || house.create(automation()).await.is_err();
     while !applied().await {
         tokio::task::yield_now().await;
