@@ -19,7 +19,9 @@ use crate::cli;
 use crate::data_directory::{DataDirectory, SigningKey};
 use crate::suite::DatabaseUrls;
 
-pub use sections::{Auth, Dispatcher, Egress, Registry, Telemetry, TrustedKey};
+use sections::{egress_of_dispatcher, egress_of_registry};
+
+pub use sections::{Auth, Dispatcher, Registry, Telemetry, TrustedKey};
 
 /// Environment variables that begin with this are settings.
 const ENVIRONMENT: &str = "SLUICE_";
@@ -45,7 +47,7 @@ pub struct Settings {
     /// `auth.…`: whose tokens are taken.
     pub auth: Auth,
     /// `egress.…`: where webhooks may go.
-    pub egress: Egress,
+    pub egress: sluice_egress::Settings,
     /// `registry.…`.
     pub registry: Registry,
     /// `evaluator.…`.
@@ -66,7 +68,7 @@ impl Default for Settings {
             reflection: true,
             origins: Vec::new(),
             auth: Auth::default(),
-            egress: Egress::default(),
+            egress: sluice_egress::Settings::default(),
             registry: Registry::default(),
             evaluator: sluice_evaluator::Config::default(),
             dispatcher: Dispatcher::default(),
@@ -140,7 +142,7 @@ impl Settings {
     /// The registry's settings, sealing with `own` keys unless others are set.
     pub fn registry(&self, own: Secret) -> sluice_registry::config::Config {
         let egress = self.egress_in_force();
-        let mut config = self.registry.clone().into_config(egress.for_registry());
+        let mut config = self.registry.clone().into_config(egress_of_registry(&egress));
         if config.sealing.keys.is_none() && config.sealing.keys_file.is_none() {
             config.sealing.keys = Some(own);
         }
@@ -149,7 +151,7 @@ impl Settings {
 
     /// The dispatcher's settings.
     pub fn dispatcher(&self) -> sluice_dispatcher::config::Config {
-        self.dispatcher.clone().into_config(self.egress_in_force().for_dispatcher())
+        self.dispatcher.clone().into_config(egress_of_dispatcher(&self.egress_in_force()))
     }
 
     /// What is told of the process.
@@ -163,7 +165,7 @@ impl Settings {
     }
 
     /// `egress`, with loopback and http added when `dev` is set.
-    fn egress_in_force(&self) -> Egress {
+    fn egress_in_force(&self) -> sluice_egress::Settings {
         let mut egress = self.egress.clone();
         if self.dev {
             let development = Policy::development();

@@ -108,7 +108,9 @@ impl Suite {
     /// When a setting, a database or the address can't be used.
     pub async fn start(self, shutdown: Shutdown) -> anyhow::Result<RunningSuite> {
         let listener = TcpListener::bind(self.listen);
-        let listener = listener.await.with_context(|| format!("listen: {} can't be used", self.listen))?;
+        let listener = listener.await.with_context(|| {
+            format!("listen: {} can't be used, choose another address (--listen)", self.listen)
+        })?;
         let address = listener.local_addr()?;
         let (server, services) = (Supervisor::new(shutdown), Supervisor::new(Shutdown::new()));
         let served = self.wire(&services).await;

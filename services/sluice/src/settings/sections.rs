@@ -1,11 +1,11 @@
 //! The groups of settings that are not a service's own.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use sluice_dispatcher::config as dispatcher;
 use sluice_domain::Secret;
+use sluice_egress::Settings as Egress;
 use sluice_registry::config as registry;
 
 use crate::data_directory::ISSUER;
@@ -38,44 +38,16 @@ impl Default for Auth {
     }
 }
 
-/// Where webhooks may go: judged when one is saved, and again when a request is sent.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Egress {
-    /// `egress.allow`: networks or addresses that may be sent to although they are not public, `["10.0.0.0/8"]`.
-    pub allow: Vec<String>,
-    /// `egress.allow_http`: whether `http` URLs are taken beside `https`.
-    pub allow_http: bool,
-    /// `egress.ports`: when not empty, the only ports.
-    pub ports: Vec<u16>,
-    /// `egress.own_addresses`: the deployment's own addresses, never a target.
-    pub own_addresses: Vec<IpAddr>,
-    /// `egress.own_hosts`: the deployment's own host names, never a target.
-    pub own_hosts: Vec<String>,
-    /// `egress.cluster_suffixes`: domains of the cluster's own name service, in place of the usual ones.
-    pub cluster_suffixes: Option<Vec<String>>,
+/// `egress` as the registry takes it. Callers and operators are the same people here, so refusals explain themselves.
+pub(super) fn egress_of_registry(egress: &Egress) -> registry::Egress {
+    let Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = egress.clone();
+    registry::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes, explain: true }
 }
 
-impl Egress {
-    /// As the registry takes it. Callers and operators are the same people here, so refusals explain themselves.
-    pub(super) fn for_registry(&self) -> registry::Egress {
-        let Self { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = self.clone();
-        registry::Egress {
-            allow,
-            allow_http,
-            ports,
-            own_addresses,
-            own_hosts,
-            cluster_suffixes,
-            explain: true,
-        }
-    }
-
-    /// As the dispatcher takes it.
-    pub(super) fn for_dispatcher(&self) -> dispatcher::Egress {
-        let Self { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = self.clone();
-        dispatcher::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes }
-    }
+/// `egress` as the dispatcher takes it.
+pub(super) fn egress_of_dispatcher(egress: &Egress) -> dispatcher::Egress {
+    let Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = egress.clone();
+    dispatcher::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes }
 }
 
 /// The registry's settings, but for `egress`.
