@@ -230,7 +230,7 @@ mod tests {
             for (first, from) in starts.iter().enumerate() {
                 for (last, to) in starts.iter().enumerate().skip(first + burst) {
                     let beyond = (last - first + 1 - burst) as u128;
-                    prop_assert!(((to - from) as u128) * 1_000 >= beyond * t);
+                    prop_assert!(u128::from((to - from).unsigned_abs()) * 1_000 >= beyond * t);
                 }
             }
         }

@@ -1,0 +1,142 @@
+//! The conformance suite of the store: one list of cases, each on SQLite and on PostgreSQL, and after each the invariants.
+//!
+//! The plans of its hot statements are looked at apart, on tables filled by hand.
+//!
+//! `cargo test -p sluice-dispatcher --test store` prints the list; `SLUICE_TEST_SIZE=full` makes the schedules of the quota model
+//! longer.
+
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test has no better use for an error than to fail, and the figures are meant to be seen"
+)]
+
+mod store {
+    pub(crate) mod accept;
+    pub(crate) mod claim;
+    pub(crate) mod control;
+    pub(crate) mod finish;
+    pub(crate) mod gates;
+    pub(crate) mod history;
+    pub(crate) mod invariants;
+    pub(crate) mod makers;
+    mod plans;
+    pub(crate) mod quota_driver;
+    pub(crate) mod quota_model;
+    pub(crate) mod rescue;
+    pub(crate) mod waits;
+}
+
+/// Every case on every backend, each on a database of its own, with the invariants looked at afterwards.
+macro_rules! cases {
+    ($($group:ident: $($case:ident),+;)+) => {
+        cases!(@on sqlite: $($group: $($case),+;)+);
+        cases!(@on postgres: $($group: $($case),+;)+);
+    };
+    (@on $backend:ident: $($group:ident: $($case:ident),+;)+) => {
+        mod $backend {
+            $(mod $group {
+                $(
+                    #[tokio::test]
+                    async fn $case() {
+                        let house = crate::store::makers::House::open(sluice_testkit::$backend().await).await;
+                        crate::store::$group::$case(&house).await;
+                        crate::store::invariants::check(&house).await;
+                    }
+                )+
+            })+
+        }
+    };
+}
+
+cases! {
+    accept:
+        what_an_event_sets_off_is_on_disk_with_its_receipt,
+        work_within_quota_and_room_is_claimed_with_its_acceptance,
+        a_repeat_gets_the_same_answer_and_makes_nothing,
+        a_call_repeated_whole_after_a_commit_in_doubt_makes_nothing,
+        a_repeat_among_new_events_leaves_those_alone,
+        other_content_under_a_used_id_is_refused,
+        the_same_id_twice_in_a_batch_is_one_event,
+        the_same_id_in_two_accounts_is_two_events,
+        a_full_backlog_refuses_an_event_whole_and_takes_it_when_there_is_room,
+        a_full_backlog_still_answers_repeats,
+        an_unknown_account_waits_for_its_entitlements,
+        rejected_templates_end_failed_at_once_and_cost_nothing,
+        what_the_stop_marker_reaches_is_recorded_stopped,
+        a_delayed_first_step_waits_and_is_charged_when_it_starts,
+        without_room_everything_waits,
+        newer_work_never_starts_before_older_work_that_is_ready,
+        a_refused_transaction_leaves_nothing;
+    claim:
+        oldest_first_as_far_as_there_is_room,
+        quota_admits_its_burst_and_then_cell_by_cell,
+        notifications_have_a_rate_of_their_own,
+        what_has_started_goes_on_although_the_quota_is_used_up,
+        gated_lanes_are_skipped_untouched_and_open_ones_merge_by_acceptance,
+        many_open_lanes_merge_in_order,
+        two_owners_claim_disjoint_sets,
+        a_claim_carries_what_is_to_be_sent,
+        more_due_than_becomes_ready_at_once_is_claimed_in_turns;
+    waits:
+        the_next_wake_is_the_instant_the_next_cell_comes_free,
+        the_next_wake_is_exact_after_a_claim_that_used_up_room_and_quota_together,
+        delays_are_not_claimed_before_they_are_due,
+        retries_are_not_claimed_before_they_are_due,
+        a_claim_without_room_wakes_at_once,
+        the_longest_waiting_account_is_due_first,
+        nothing_to_do_has_no_wake;
+    finish:
+        success_of_the_last_delivery_ends_it,
+        a_failure_for_good_ends_it_with_its_reason,
+        success_moves_on_to_the_next_delivery_at_once,
+        success_moves_on_to_a_delayed_delivery_when_it_is_due,
+        retries_are_numbered_and_counted,
+        a_hand_back_leaves_no_attempt_and_frees_its_number,
+        a_wrong_token_writes_nothing,
+        a_report_after_rescue_writes_nothing,
+        the_same_report_twice_is_recorded_once,
+        cancelling_during_an_attempt_ends_what_would_go_on,
+        cancelling_during_the_last_attempt_leaves_its_success,
+        stopping_during_an_attempt_ends_what_would_go_on,
+        ends_are_numbered_after_a_retry;
+    rescue:
+        an_interrupted_attempt_is_kept_and_uses_no_retry,
+        nothing_is_rescued_before_its_lease_ends,
+        five_interruptions_go_on_at_once_and_then_the_schedule_counts,
+        a_report_between_interruptions_starts_the_count_anew,
+        a_rescue_respects_the_stop_marker,
+        a_rescue_respects_a_request_to_cancel,
+        rescued_work_goes_on_without_a_second_charge;
+    gates:
+        a_disabled_webhook_pauses_and_enabling_goes_on_oldest_first,
+        an_older_revision_changes_nothing,
+        a_gate_closed_during_an_attempt_holds_its_retry_back,
+        older_entitlements_never_win,
+        a_raised_plan_resumes_at_once,
+        a_plan_without_automations_pauses_until_it_has_them,
+        an_exhausted_allowance_pauses_until_its_period_ends,
+        the_expected_end_is_when_it_starts_by_rate,
+        the_expected_end_is_when_it_starts_by_allowance,
+        the_expected_end_does_not_count_what_a_gate_holds_back,
+        a_lowered_plan_lets_what_is_under_way_end;
+    control:
+        stopping_sweeps_in_steps,
+        stopping_reaches_its_generation_and_those_before_and_no_others,
+        a_marker_never_goes_back,
+        cancel_in_every_state,
+        retry_in_every_state,
+        a_retry_costs_nothing_more_and_keeps_the_delivery_and_its_numbers,
+        a_retry_of_what_never_started_is_charged_when_it_starts,
+        foreign_and_unknown_executions_are_not_found;
+    history:
+        an_execution_is_shown_whole,
+        attempts_are_in_order_of_delivery_and_number,
+        pages_have_no_gap_and_no_repeat_while_more_arrives,
+        filters_by_automation_webhook_and_state,
+        a_page_that_looked_far_ends_with_a_cursor,
+        a_foreign_account_sees_nothing;
+    quota_driver:
+        random_schedules_start_exactly_what_the_model_admits;
+}

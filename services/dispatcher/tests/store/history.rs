@@ -1,0 +1,195 @@
+//! Reading the history: one execution whole, and pages by key.
+
+use std::collections::HashSet;
+
+use sluice_dispatcher::attempt::Verdict;
+use sluice_dispatcher::execution::{EndState, State};
+use sluice_dispatcher::store::{ExecutionPage, Filter, NewEvent, Work};
+use sluice_domain::{ExecutionId, Span};
+
+use super::makers::{
+    House, ROOMY, account, advance, automation, event, events, failure, notification, plan, retry, run, secs,
+    steps, success, unlimited, webhook,
+};
+
+pub(crate) async fn an_execution_is_shown_whole(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let mut made = event("e1", vec![steps(1, &[(1, Span::ZERO), (2, secs(5))])]);
+    made.event.cause = Some(super::makers::new_id());
+    let accepted_at = house.now();
+    let claim = house.start(made.clone()).await;
+    let shown = house.shown(claim.execution).await;
+    let execution = &shown.execution;
+    assert_eq!((&execution.event, &execution.traceparent), (&made.event, &made.traceparent));
+    assert_eq!((execution.automation, execution.automation_version), (Some(automation(1)), 7));
+    assert_eq!((execution.generation, execution.accepted_at), (1, accepted_at));
+    let Work::Deliver(plan) = &made.executions[0].work else { panic!("it delivers") };
+    assert_eq!(&execution.plan, plan, "methods, paths, headers and bodies");
+    assert_eq!(claim.cause, made.event.cause);
+    assert_eq!((shown.state, shown.attempt_count), (State::Running, 1));
+    assert_eq!((shown.attempts[0].verdict, shown.attempts[0].ended_at), (Verdict::Started, None));
+}
+
+pub(crate) async fn attempts_are_in_order_of_delivery_and_number(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let made = event("e1", vec![steps(1, &[(1, Span::ZERO), (2, Span::ZERO), (1, Span::ZERO)])]);
+    let mut claim = house.start(made).await;
+    for _ in 0..11 {
+        house.record(retry(&claim, Span::ZERO)).await;
+        claim = house.claim_one().await;
+    }
+    for _ in 0..2 {
+        house.record(advance(&claim)).await;
+        claim = house.claim_one().await;
+    }
+    let order: Vec<(usize, i64)> = house
+        .shown(claim.execution)
+        .await
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.step, attempt.number))
+        .collect();
+    let mut meant: Vec<(usize, i64)> = (1..=12).map(|number| (0, number)).collect();
+    meant.extend([(1, 1), (2, 1)]);
+    assert_eq!(order, meant, "by number, not by text");
+}
+
+async fn page(house: &House, filter: &Filter, after: Option<ExecutionId>, size: usize) -> ExecutionPage {
+    house.store.executions(&house.acme, filter, after, size).await.unwrap()
+}
+
+fn ids(page: &ExecutionPage) -> Vec<ExecutionId> {
+    page.executions.iter().map(|shown| shown.execution.id).collect()
+}
+
+pub(crate) async fn pages_have_no_gap_and_no_repeat_while_more_arrives(house: &House) {
+    let mut first: Vec<ExecutionId> = house.queue(&events("e", 50)).await;
+    first.reverse();
+    let (mut seen, mut after, mut round) = (Vec::new(), None, 0);
+    loop {
+        let page = page(house, &Filter::default(), after, 7).await;
+        assert!(page.executions.len() <= 7);
+        seen.extend(ids(&page));
+        house.queue(&events(&format!("late{round}-"), 3)).await;
+        round += 1;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, first, "newest first, each once, none that came later");
+    let all = page(house, &Filter::default(), None, 500).await;
+    assert_eq!((all.executions.len(), all.next), (50 + 3 * round, None));
+    let exact = page(house, &Filter::default(), None, 50 + 3 * round).await;
+    assert_eq!(exact.next, None, "the last page, just full, has no next");
+}
+
+pub(crate) async fn filters_by_automation_webhook_and_state(house: &House) {
+    house.entitle(plan(1, 60, 6)).await;
+    let made = event(
+        "e1",
+        vec![
+            run(1, 1),
+            run(1, 2),
+            run(2, 1),
+            run(2, 2),
+            steps(2, &[(1, Span::ZERO), (3, Span::ZERO)]),
+            run(3, 3),
+        ],
+    );
+    let claims = house.accept(&[made], ROOMY).await.claims;
+    house.record(success(&claims[0])).await;
+    house.record(failure(&claims[1])).await;
+    house.record(retry(&claims[2], secs(60))).await;
+    let mut late = house.queue(&events("late", 1)).await;
+    late.extend(house.queue(&[event("note", vec![notification(9)])]).await);
+    let of = |places: &[usize]| places.iter().map(|at| claims[*at].execution).collect::<Vec<_>>();
+
+    let cases: Vec<(&str, Filter, Vec<ExecutionId>)> = vec![
+        ("automation", Filter { automation: Some(automation(2)), ..Filter::default() }, of(&[4, 3, 2])),
+        ("webhook", Filter { webhook: Some(webhook(3)), ..Filter::default() }, of(&[5, 4])),
+        (
+            "both",
+            Filter { automation: Some(automation(2)), webhook: Some(webhook(1)), ..Filter::default() },
+            of(&[4, 2]),
+        ),
+        (
+            "running",
+            Filter { state: Some(|state| *state == State::Running), ..Filter::default() },
+            of(&[5, 4, 3]),
+        ),
+        (
+            "failed",
+            Filter {
+                state: Some(|state| matches!(state, State::Ended(end, _) if end.state == EndState::Failed)),
+                ..Filter::default()
+            },
+            of(&[1]),
+        ),
+        (
+            "waiting",
+            Filter { state: Some(|state| matches!(state, State::Waiting(_))), ..Filter::default() },
+            of(&[2]),
+        ),
+        (
+            "paused",
+            Filter { state: Some(|state| matches!(state, State::Paused(..))), ..Filter::default() },
+            vec![late[0]],
+        ),
+        (
+            "queued",
+            Filter { state: Some(|state| *state == State::Queued), ..Filter::default() },
+            vec![late[1]],
+        ),
+        (
+            "none",
+            Filter { automation: Some(automation(1)), webhook: Some(webhook(3)), ..Filter::default() },
+            vec![],
+        ),
+    ];
+    for (name, filter, meant) in cases {
+        let whole = page(house, &filter, None, 100).await;
+        assert_eq!((ids(&whole), whole.next), (meant.clone(), None), "{name}");
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let one = page(house, &filter, after, 1).await;
+            seen.extend(ids(&one));
+            after = one.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, meant, "{name} one by one");
+    }
+}
+
+pub(crate) async fn a_page_that_looked_far_ends_with_a_cursor(house: &House) {
+    let wanted = house.queue(&[event("old", vec![run(2, 2)])]).await;
+    let wide = |at: usize| event(&format!("e{at}"), (0..1_000).map(|_| run(1, 1)).collect());
+    let made: Vec<NewEvent> = (0..10).map(wide).collect();
+    house.queue(&made).await;
+    let filter = Filter { automation: Some(automation(2)), ..Filter::default() };
+    let first = page(house, &filter, None, 10).await;
+    assert!(
+        first.executions.is_empty() && first.next.is_some(),
+        "it looked at 10,000 and says where it stopped"
+    );
+    let second = page(house, &filter, first.next, 10).await;
+    assert_eq!((ids(&second), second.next), (wanted, None));
+}
+
+pub(crate) async fn a_foreign_account_sees_nothing(house: &House) {
+    let mine: HashSet<ExecutionId> = house.queue(&events("e", 3)).await.into_iter().collect();
+    let other = account("other");
+    assert!(
+        house.store.executions(&other, &Filter::default(), None, 10).await.unwrap().executions.is_empty()
+    );
+    let theirs = super::makers::event_of(&other, "e0", vec![run(1, 1)]);
+    house.accept(&[theirs], 0).await;
+    let seen = house.store.executions(&other, &Filter::default(), None, 10).await.unwrap();
+    assert_eq!(seen.executions.len(), 1);
+    assert!(!mine.contains(&seen.executions[0].execution.id));
+    for id in mine {
+        assert!(house.store.execution(&other, id).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,246 @@
+//! A plain model of what may start when: GCRA by virtual scheduling, a monthly allowance, acceptance order. It shares no code
+//! with the store.
+
+use std::collections::BTreeMap;
+
+use chrono::Datelike as _;
+use sluice_domain::{AccountId, Entitlements, ExecutionId, Rate, Timestamp};
+
+/// What kind of gate a start passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Execution,
+    Notification,
+}
+
+/// An accepted execution that has not ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) id: ExecutionId,
+    pub(crate) kind: Kind,
+    pub(crate) started: bool,
+    /// When it may be tried next.
+    pub(crate) ready_at: Timestamp,
+    /// Until when somebody has it.
+    pub(crate) held_until: Option<Timestamp>,
+    pub(crate) interruptions: u32,
+}
+
+/// A leaky bucket: a cell every `cell` nanoseconds, `burst` of them at once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    cell: i128,
+    burst: i128,
+    tat: i128,
+}
+
+/// One account.
+#[derive(Debug, Clone, Default)]
+struct Account {
+    version: i64,
+    automations: bool,
+    executions: Bucket,
+    notifications: Bucket,
+    allowance: Option<i64>,
+    used: i64,
+    month: i32,
+    /// In order of acceptance.
+    items: Vec<Item>,
+}
+
+/// All accounts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model(BTreeMap<AccountId, Account>);
+
+fn nanos(at: Timestamp) -> i128 {
+    i128::from(at.as_micros()) * 1_000
+}
+
+fn month(at: Timestamp) -> i32 {
+    let at = at.to_datetime().unwrap();
+    at.year() * 12 + i32::try_from(at.month()).unwrap()
+}
+
+impl Bucket {
+    fn change(&mut self, rate: Rate, now: Timestamp) {
+        let used = if self.cell > 0 && self.tat > nanos(now) {
+            (self.tat - nanos(now) + self.cell - 1) / self.cell
+        } else {
+            0
+        };
+        let units = i128::from(rate.units);
+        self.burst = i128::from(rate.burst);
+        self.cell =
+            if units > 0 { (i128::from(rate.per.as_micros()) * 1_000 + units - 1) / units } else { 0 };
+        self.tat = nanos(now) + used.min(self.burst) * self.cell;
+    }
+
+    fn admits(&self, now: Timestamp) -> bool {
+        self.cell > 0
+            && self.burst > 0
+            && self.tat.max(nanos(now)) + self.cell <= nanos(now) + self.burst * self.cell
+    }
+
+    fn take(&mut self, now: Timestamp) {
+        self.tat = self.tat.max(nanos(now)) + self.cell;
+    }
+}
+
+impl Account {
+    fn admits(&mut self, kind: Kind, now: Timestamp) -> bool {
+        if self.version == 0 {
+            return false;
+        }
+        match kind {
+            Kind::Notification => self.notifications.admits(now),
+            Kind::Execution => {
+                if self.month != month(now) {
+                    (self.month, self.used) = (month(now), 0);
+                }
+                self.automations
+                    && self.allowance.is_none_or(|amount| self.used < amount)
+                    && self.executions.admits(now)
+            }
+        }
+    }
+
+    fn charge(&mut self, kind: Kind, now: Timestamp) {
+        match kind {
+            Kind::Notification => self.notifications.take(now),
+            Kind::Execution => {
+                self.executions.take(now);
+                self.used += 1;
+            }
+        }
+    }
+
+    /// Starts what may start, in the order in which its queues are served.
+    fn start(&mut self, now: Timestamp, room: &mut usize, lease_end: Timestamp) -> Vec<ExecutionId> {
+        let mut started = Vec::new();
+        for queue in [None, Some(Kind::Execution), Some(Kind::Notification)] {
+            for at in 0..self.items.len() {
+                let item = &self.items[at];
+                let its_queue = if item.started { None } else { Some(item.kind) };
+                if item.held_until.is_some() || item.ready_at > now || its_queue != queue || *room == 0 {
+                    continue;
+                }
+                if let Some(kind) = queue {
+                    if !self.admits(kind, now) {
+                        break;
+                    }
+                    self.charge(kind, now);
+                }
+                let item = &mut self.items[at];
+                (item.started, item.held_until) = (true, Some(lease_end));
+                started.push(item.id);
+                *room -= 1;
+            }
+        }
+        started
+    }
+}
+
+impl Model {
+    pub(crate) fn entitle(&mut self, account: &AccountId, to: &Entitlements, now: Timestamp) {
+        let account = self.0.entry(account.clone()).or_default();
+        if account.month != month(now) || account.allowance.is_none() {
+            (account.month, account.used) = (month(now), 0);
+        }
+        (account.version, account.automations) = (to.version, to.automations);
+        account.allowance = to.allowance.map(|allowance| allowance.amount);
+        account.executions.change(to.executions, now);
+        account.notifications.change(to.notifications, now);
+    }
+
+    /// What one account's claim must get.
+    pub(crate) fn claim(
+        &mut self,
+        account: &AccountId,
+        now: Timestamp,
+        mut room: usize,
+        lease_end: Timestamp,
+    ) -> Vec<ExecutionId> {
+        self.0.entry(account.clone()).or_default().start(now, &mut room, lease_end)
+    }
+
+    /// What an acceptance must claim: of each account what was ready before, then what is new, in order.
+    pub(crate) fn accept(
+        &mut self,
+        fresh: &[(AccountId, Item)],
+        now: Timestamp,
+        mut room: usize,
+        lease_end: Timestamp,
+    ) -> Vec<ExecutionId> {
+        let mut by_account: BTreeMap<&AccountId, Vec<&Item>> = BTreeMap::new();
+        for (account, item) in fresh {
+            by_account.entry(account).or_default().push(item);
+        }
+        let mut claimed = Vec::new();
+        for (name, fresh) in by_account {
+            let account = self.0.entry(name.clone()).or_default();
+            claimed.extend(account.start(now, &mut room, lease_end));
+            for item in fresh {
+                let mut item = item.clone();
+                let overtakes = account.items.iter().any(|older| {
+                    !older.started
+                        && older.kind == item.kind
+                        && older.held_until.is_none()
+                        && older.ready_at <= now
+                });
+                if room > 0 && item.ready_at <= now && !overtakes && account.admits(item.kind, now) {
+                    account.charge(item.kind, now);
+                    (item.started, item.held_until) = (true, Some(lease_end));
+                    claimed.push(item.id);
+                    room -= 1;
+                }
+                account.items.push(item);
+            }
+        }
+        claimed
+    }
+
+    /// One that is under way.
+    pub(crate) fn item(&mut self, account: &AccountId, id: ExecutionId) -> &mut Item {
+        let items = &mut self.0.get_mut(account).unwrap().items;
+        items.iter_mut().find(|item| item.id == id).unwrap()
+    }
+
+    /// It has ended.
+    pub(crate) fn end(&mut self, account: &AccountId, id: ExecutionId) {
+        self.0.get_mut(account).unwrap().items.retain(|item| item.id != id);
+    }
+
+    /// Everything that is not ended.
+    pub(crate) fn items(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.0.values_mut().flat_map(|account| account.items.iter_mut())
+    }
+
+    /// How much of an account waits.
+    pub(crate) fn waiting(&self, account: &AccountId) -> usize {
+        let Some(account) = self.0.get(account) else { return 0 };
+        account.items.iter().filter(|item| item.held_until.is_none()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_domain::Span;
+
+    use super::*;
+
+    #[test]
+    fn the_model_itself_admits_a_burst_and_then_a_cell_at_a_time() {
+        let start = Timestamp::from_micros(1_767_225_600_000_000);
+        let mut bucket = Bucket::default();
+        bucket.change(Rate { units: 60, per: Span::from_secs(60), burst: 2 }, start);
+        let mut admitted = Vec::new();
+        for tenth in 0..40 {
+            let now = start.plus(Span::from_millis(tenth * 100));
+            while bucket.admits(now) {
+                bucket.take(now);
+                admitted.push(tenth);
+            }
+        }
+        assert_eq!(admitted, [0, 0, 10, 20, 30]);
+    }
+}
