@@ -1,11 +1,10 @@
 //! The dispatcher's settings. Every one has a default.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use sluice_domain::Span;
-use sluice_egress::{BodyCaps, Policy, PolicyError, Timeouts};
+use sluice_egress::{BodyCaps, Timeouts};
 use thiserror::Error;
 
 use crate::claim::Lease;
@@ -19,8 +18,8 @@ pub struct Config {
     pub retry: Schedule,
     /// `delivery.…`: how requests are sent.
     pub delivery: Delivery,
-    /// `egress.…`: where requests may go.
-    pub egress: Egress,
+    /// `egress.…`: where requests may go; the registry judges by its own settings of the same names when a webhook is saved.
+    pub egress: sluice_egress::Settings,
 }
 
 /// How requests are sent.
@@ -51,33 +50,12 @@ impl Default for Delivery {
     }
 }
 
-/// Where requests may go; the registry judges by its own settings of the same names when a webhook is saved.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Egress {
-    /// `egress.allow`: networks or addresses that may be sent to although they are not public, `["10.0.0.0/8"]`.
-    pub allow: Vec<String>,
-    /// `egress.allow_http`: whether `http` URLs are taken beside `https`.
-    pub allow_http: bool,
-    /// `egress.ports`: when not empty, the only ports.
-    pub ports: Vec<u16>,
-    /// `egress.own_addresses`: the deployment's own addresses, never a target.
-    pub own_addresses: Vec<IpAddr>,
-    /// `egress.own_hosts`: the deployment's own host names, never a target.
-    pub own_hosts: Vec<String>,
-    /// `egress.cluster_suffixes`: domains of the cluster's own name service, in place of the usual ones.
-    pub cluster_suffixes: Option<Vec<String>>,
-}
-
 /// A setting can't be used; the text names it and its rule.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A number is out of range or does not fit another.
     #[error("{0}")]
     Rule(&'static str),
-    /// An entry of the allow list.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
 }
 
 impl Config {
@@ -130,23 +108,6 @@ impl Config {
     /// How much of an answer is read and kept.
     pub fn body_caps() -> BodyCaps {
         BodyCaps { keep: 64 * 1024, read: 1024 * 1024 }
-    }
-
-    /// What targets are judged by.
-    ///
-    /// # Errors
-    /// When an entry of `egress.allow` is no network.
-    pub fn policy(&self) -> Result<Policy, ConfigError> {
-        let usual = Policy::default();
-        let allow = self.egress.allow.iter().map(|text| Policy::parse_network(text));
-        Ok(Policy {
-            allow: allow.collect::<Result<_, _>>()?,
-            allow_http: self.egress.allow_http,
-            ports: self.egress.ports.clone(),
-            own_addresses: self.egress.own_addresses.clone(),
-            own_hosts: self.egress.own_hosts.clone(),
-            cluster_suffixes: self.egress.cluster_suffixes.clone().unwrap_or(usual.cluster_suffixes),
-        })
     }
 }
 

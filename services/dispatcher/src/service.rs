@@ -5,7 +5,7 @@ pub mod process;
 use proto::dispatcher::v1::dispatch_service_server::DispatchServiceServer;
 use proto::dispatcher::v1::execution_service_server::ExecutionServiceServer;
 use sluice_auth::AccessError;
-use sluice_egress::{Egress, EgressError};
+use sluice_egress::{Egress, EgressError, PolicyError};
 use sluice_rpc::{MAX_INTERNAL_BYTES, ServerBuilder, Transport};
 use sluice_runtime::{Clock, Entropy, Shutdown, Supervisor};
 use sluice_storage::{Database, MigrationError};
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The database can't be brought up to date.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// An entry of `egress.allow` is no network.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The way out can't be set up.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -64,7 +67,7 @@ impl Dispatcher {
     pub async fn start(config: &Config, deps: Deps) -> Result<Self, StartError> {
         config.check()?;
         let Deps { database, clock, entropy, supervisor, registry } = deps;
-        let egress = Egress::new(config.policy()?, config.timeouts(), Config::body_caps())?;
+        let egress = Egress::new(config.egress.policy()?, config.timeouts(), Config::body_caps())?;
         let (lease, schedule) = (config.lease(), config.retry);
         let store = Store::open(database, entropy.clone(), lease, schedule).await?;
         let registry = RegistryClient::new(registry);
@@ -128,7 +131,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// When the access table is not in order.
-    pub fn public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
+    pub fn add_public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
         Ok(server.service(ExecutionServiceServer::new(self.executions.clone())).access(public_table()?))
     }
 
@@ -136,7 +139,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// When the access table is not in order.
-    pub fn internal(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
+    pub fn add_internal(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
         let dispatch = DispatchServiceServer::new(self.dispatch.clone())
             .max_decoding_message_size(MAX_INTERNAL_BYTES)
             .max_encoding_message_size(MAX_INTERNAL_BYTES);

@@ -1,6 +1,5 @@
 //! The registry's settings. All but the master keys have defaults.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -22,8 +21,11 @@ pub struct Config {
     pub plans_file: Option<PathBuf>,
     /// `accounts.…`: accounts that billing has not told us of.
     pub accounts: Accounts,
-    /// `egress.…`: which endpoints may be registered.
-    pub egress: Egress,
+    /// `egress.…`: which endpoints may be registered. The dispatcher judges again, by its own settings of the same names, when it sends.
+    pub egress: sluice_egress::Settings,
+    /// `explain_targets`: whether a refused endpoint's refusal names the setting that would allow it. Only where callers and
+    /// operators are the same people, as in `sluice up`.
+    pub explain_targets: bool,
     /// `feed.…`: how changes are told to the other services.
     pub feed: Feed,
 }
@@ -46,27 +48,6 @@ pub struct Accounts {
     /// `accounts.default_plan`: the plan on which an unknown account comes into being when it is first asked for,
     /// with version 0. Unset by default: calls for unknown accounts are refused with `ACCOUNT_UNKNOWN`.
     pub default_plan: Option<String>,
-}
-
-/// Which endpoints may be registered. The dispatcher judges again, by its own settings of the same names, when it sends.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Egress {
-    /// `egress.allow`: networks or addresses that may be sent to although they are not public, `["10.0.0.0/8"]`.
-    pub allow: Vec<String>,
-    /// `egress.allow_http`: whether `http` URLs are taken beside `https`.
-    pub allow_http: bool,
-    /// `egress.ports`: when not empty, the only ports.
-    pub ports: Vec<u16>,
-    /// `egress.own_addresses`: the deployment's own addresses, never a target.
-    pub own_addresses: Vec<IpAddr>,
-    /// `egress.own_hosts`: the deployment's own host names, never a target.
-    pub own_hosts: Vec<String>,
-    /// `egress.cluster_suffixes`: domains of the cluster's own name service, in place of the usual ones.
-    pub cluster_suffixes: Option<Vec<String>>,
-    /// `egress.explain`: whether a refusal names the setting that would allow the target. Only where callers and
-    /// operators are the same people, as in `sluice up`.
-    pub explain: bool,
 }
 
 /// How changes are told to the other services.
@@ -182,21 +163,12 @@ impl Config {
     /// # Errors
     /// When an entry of `egress.allow` is no network.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
-        let usual = Policy::default();
-        let allow = self.egress.allow.iter().map(|text| Policy::parse_network(text));
-        Ok(Policy {
-            allow: allow.collect::<Result<_, _>>()?,
-            allow_http: self.egress.allow_http,
-            ports: self.egress.ports.clone(),
-            own_addresses: self.egress.own_addresses.clone(),
-            own_hosts: self.egress.own_hosts.clone(),
-            cluster_suffixes: self.egress.cluster_suffixes.clone().unwrap_or(usual.cluster_suffixes),
-        })
+        Ok(self.egress.policy()?)
     }
 
     /// What a refused endpoint tells.
     pub const fn disclosure(&self) -> Disclosure {
-        if self.egress.explain { Disclosure::Operator } else { Disclosure::Tenant }
+        if self.explain_targets { Disclosure::Operator } else { Disclosure::Tenant }
     }
 
     /// How the feed is kept, its numbers checked.

@@ -19,8 +19,6 @@ use crate::cli;
 use crate::data_directory::{DataDirectory, SigningKey};
 use crate::suite::DatabaseUrls;
 
-use sections::{egress_of_dispatcher, egress_of_registry};
-
 pub use sections::{Auth, Dispatcher, Registry, Telemetry, TrustedKey};
 
 /// Environment variables that begin with this are settings.
@@ -142,7 +140,7 @@ impl Settings {
     /// The registry's settings, sealing with `own` keys unless others are set.
     pub fn registry(&self, own: Secret) -> sluice_registry::config::Config {
         let egress = self.egress_in_force();
-        let mut config = self.registry.clone().into_config(egress_of_registry(&egress));
+        let mut config = self.registry.clone().into_config(egress);
         if config.sealing.keys.is_none() && config.sealing.keys_file.is_none() {
             config.sealing.keys = Some(own);
         }
@@ -151,7 +149,7 @@ impl Settings {
 
     /// The dispatcher's settings.
     pub fn dispatcher(&self) -> sluice_dispatcher::config::Config {
-        self.dispatcher.clone().into_config(egress_of_dispatcher(&self.egress_in_force()))
+        self.dispatcher.clone().into_config(self.egress_in_force())
     }
 
     /// What is told of the process.

@@ -164,7 +164,7 @@ impl Suite {
         )
         .await
         .context("dispatcher")?;
-        let to_dispatcher = self.internal("dispatcher-internal", |server| dispatcher.internal(server))?;
+        let to_dispatcher = self.internal("dispatcher-internal", |server| dispatcher.add_internal(server))?;
 
         let evaluator = Evaluator::start(
             &self.evaluator,
@@ -186,7 +186,7 @@ impl Suite {
         }
 
         let server = Server::builder("public").reflection(self.reflection).origins(self.origins.clone());
-        let server = dispatcher.public(evaluator.add_public(registry.add_public(server)?)?)?;
+        let server = dispatcher.add_public(evaluator.add_public(registry.add_public(server)?)?)?;
         self.build(server)
     }
 

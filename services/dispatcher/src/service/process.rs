@@ -36,7 +36,7 @@ pub fn run() -> ExitCode {
         let deps = Deps { database, clock, entropy, supervisor, registry };
         let dispatcher = Dispatcher::start(&settings.dispatcher, deps).await?;
         let server = || Server::builder("dispatcher").descriptors(proto::DESCRIPTORS);
-        let (public, internal) = (dispatcher.public(server())?, dispatcher.internal(server())?);
+        let (public, internal) = (dispatcher.add_public(server())?, dispatcher.add_internal(server())?);
         Ok(Doors { public, internal: Some(internal) })
     })
 }

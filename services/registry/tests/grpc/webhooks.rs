@@ -2,7 +2,7 @@
 
 use proto::registry::v1 as wire;
 use proto::registry::v1::WebhookKind::{Automation, Event};
-use sluice_registry::config::{Config, Egress};
+use sluice_registry::config::Config;
 use tonic::Code;
 
 use super::house::{House, create, created, refused, update, webhook};
@@ -85,8 +85,8 @@ async fn a_forbidden_target_has_one_reason_and_tells_nothing_of_our_network() {
     said.dedup();
     assert_eq!(said.len(), 1, "{said:?}");
 
-    let egress = Egress { explain: true, ..Egress::default() };
-    let house = House::open_with(Config { egress, ..Config::default() }).await.with("acme", "advanced").await;
+    let config = Config { explain_targets: true, ..Config::default() };
+    let house = House::open_with(config).await.with("acme", "advanced").await;
     let wanted = wire::Webhook { endpoint_url: "http://127.0.0.1:9000/".into(), ..webhook(Automation, "w") };
     let status = house.admin("acme").create_webhook(create("acme", wanted)).await.unwrap_err();
     assert!(status.message().contains("egress.allow_http = true"), "{}", status.message());

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use sluice_dispatcher::config as dispatcher;
 use sluice_domain::Secret;
-use sluice_egress::Settings as Egress;
 use sluice_registry::config as registry;
 
 use crate::data_directory::ISSUER;
@@ -38,18 +37,6 @@ impl Default for Auth {
     }
 }
 
-/// `egress` as the registry takes it. Callers and operators are the same people here, so refusals explain themselves.
-pub(super) fn egress_of_registry(egress: &Egress) -> registry::Egress {
-    let Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = egress.clone();
-    registry::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes, explain: true }
-}
-
-/// `egress` as the dispatcher takes it.
-pub(super) fn egress_of_dispatcher(egress: &Egress) -> dispatcher::Egress {
-    let Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes } = egress.clone();
-    dispatcher::Egress { allow, allow_http, ports, own_addresses, own_hosts, cluster_suffixes }
-}
-
 /// The registry's settings, but for `egress`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,9 +52,10 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub(super) fn into_config(self, egress: registry::Egress) -> registry::Config {
+    /// Callers and operators are the same people here, so refused targets explain themselves.
+    pub(super) fn into_config(self, egress: sluice_egress::Settings) -> registry::Config {
         let Self { sealing, plans_file, accounts, feed } = self;
-        registry::Config { sealing, plans_file, accounts, egress, feed }
+        registry::Config { sealing, plans_file, accounts, egress, explain_targets: true, feed }
     }
 }
 
@@ -82,7 +70,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn into_config(self, egress: dispatcher::Egress) -> dispatcher::Config {
+    pub(super) fn into_config(self, egress: sluice_egress::Settings) -> dispatcher::Config {
         let Self { retry, delivery } = self;
         dispatcher::Config { retry, delivery, egress }
     }

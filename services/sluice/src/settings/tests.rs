@@ -22,7 +22,7 @@ fn sealed() -> Secret {
 fn nothing_needs_to_be_configured() {
     let settings = read("", &[]).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:7090");
-    assert_eq!(settings.dispatcher().policy().unwrap(), Policy::default());
+    assert_eq!(settings.dispatcher().egress.policy().unwrap(), Policy::default());
     assert!(settings.registry(sealed()).master_keys().is_ok());
     settings.dispatcher().check().unwrap();
     assert_eq!(settings.evaluator.broken_rule(), None);
@@ -42,7 +42,7 @@ fn the_example_file_is_in_order_and_shows_the_defaults() {
         Some(&["svc".to_owned(), "cluster.local".to_owned()][..])
     );
     assert_eq!(settings.auth.keys.len(), 1);
-    settings.dispatcher().policy().unwrap();
+    settings.dispatcher().egress.policy().unwrap();
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn unknown_keys_are_refused_and_so_is_egress_in_the_wrong_place() {
 fn development_opens_this_machine_and_http_to_both_judges() {
     let settings = read("dev = true", &[]).unwrap();
     let development = Policy::development();
-    assert_eq!(settings.dispatcher().policy().unwrap(), development);
+    assert_eq!(settings.dispatcher().egress.policy().unwrap(), development);
     assert_eq!(settings.registry(sealed()).policy().unwrap(), development);
 }
 
