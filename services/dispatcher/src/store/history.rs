@@ -217,7 +217,9 @@ impl Standing {
             return State::Paused(PauseReason::WebhookDisabled, None);
         }
         let rank = self.ranks.get(&row.seq).copied();
-        match self.quota.pause(row.turn, self.now, rank.unwrap_or(RANKED.unsigned_abs())) {
+        // Work that has just come due has no place yet: the next claim gives it one.
+        let beyond = if row.due_at.is_some() { 0 } else { RANKED.unsigned_abs() };
+        match self.quota.pause(row.turn, self.now, rank.unwrap_or(beyond)) {
             Some((reason, until)) => State::Paused(reason, until.filter(|_| rank.is_some())),
             None if row.turn == Turn::Continuing => State::Waiting(row.due_at.unwrap_or(self.now)),
             None => State::Queued,
