@@ -68,7 +68,9 @@ cases! {
         a_delayed_first_step_waits_and_is_charged_when_it_starts,
         without_room_everything_waits,
         newer_work_never_starts_before_older_work_that_is_ready,
-        a_refused_transaction_leaves_nothing;
+        a_refused_transaction_leaves_nothing,
+        the_same_event_at_two_owners_at_once_is_one_event,
+        two_owners_that_accept_and_claim_at_once_keep_the_quota;
     claim:
         oldest_first_as_far_as_there_is_room,
         quota_admits_its_burst_and_then_cell_by_cell,
@@ -108,7 +110,8 @@ cases! {
         a_report_between_interruptions_starts_the_count_anew,
         a_rescue_respects_the_stop_marker,
         a_rescue_respects_a_request_to_cancel,
-        rescued_work_goes_on_without_a_second_charge;
+        rescued_work_goes_on_without_a_second_charge,
+        a_report_and_a_rescue_at_once_leave_one_of_them;
     gates:
         a_disabled_webhook_pauses_and_enabling_goes_on_oldest_first,
         an_older_revision_changes_nothing,
@@ -136,6 +139,7 @@ cases! {
         pages_have_no_gap_and_no_repeat_while_more_arrives,
         filters_by_automation_webhook_and_state,
         a_page_that_looked_far_ends_with_a_cursor,
+        what_has_just_come_due_is_shown_queued_while_there_is_quota,
         a_foreign_account_sees_nothing;
     quota_driver:
         random_schedules_start_exactly_what_the_model_admits;

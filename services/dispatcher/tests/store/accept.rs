@@ -238,3 +238,54 @@ pub(crate) async fn a_refused_transaction_leaves_nothing(house: &House) {
     assert!(again.answers.iter().all(|answer| matches!(answer, Acceptance::Accepted(_))));
     assert_eq!(again.claims.len(), 4);
 }
+
+pub(crate) async fn the_same_event_at_two_owners_at_once_is_one_event(house: &House) {
+    let other = house.another_store().await;
+    for round in 0..10 {
+        // A new account each time, so that its row comes into being at both places at once too.
+        let name = account(&format!("new{round}"));
+        let twins = [&house.store, &other].map(|store| {
+            let (store, twin) = (store.clone(), event_of(&name, "e1", vec![run(1, 1), run(2, 2)]));
+            tokio::spawn(async move { store.accept(&[twin], ROOMY).await.unwrap().answers.remove(0) })
+        });
+        let mut answers = Vec::new();
+        for twin in twins {
+            answers.push(twin.await.unwrap());
+        }
+        answers.sort_by_key(|answer| matches!(answer, Acceptance::Repeated(_)));
+        let [Acceptance::Accepted(first), Acceptance::Repeated(second)] = &answers[..] else {
+            panic!("round {round}: {answers:?}")
+        };
+        assert_eq!(first, second);
+    }
+    assert_eq!(house.number("SELECT count(*) FROM execution").await, 20);
+}
+
+pub(crate) async fn two_owners_that_accept_and_claim_at_once_keep_the_quota(house: &House) {
+    house.entitle(plan(1, 60, 40)).await;
+    house.queue(&events("old", 20)).await;
+    let (ours, theirs, acme) = (house.store.clone(), house.another_store().await, house.acme.clone());
+    let accepting = tokio::spawn(async move {
+        let mut claims = Vec::new();
+        for at in 0..20 {
+            claims.extend(ours.accept(&events(&format!("new{at}-"), 3), 2).await.unwrap().claims);
+        }
+        claims
+    });
+    let claiming = tokio::spawn(async move {
+        let mut claims = Vec::new();
+        for _ in 0..20 {
+            claims.extend(theirs.claim(&acme, 2).await.unwrap());
+        }
+        claims
+    });
+    let mut started = claimed(&accepting.await.unwrap());
+    started.extend(claimed(&claiming.await.unwrap()));
+    started.extend(claimed(&house.claim(ROOMY).await));
+    started.sort_unstable();
+    started.dedup();
+    assert_eq!(started.len(), 40, "the burst, no more and no less, none twice");
+    let newest = "SELECT max(seq) FROM pending WHERE token IS NOT NULL";
+    let oldest = "SELECT min(seq) FROM pending WHERE token IS NULL";
+    assert!(house.number(newest).await < house.number(oldest).await, "in the order of acceptance");
+}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sluice_dispatcher::attempt::Verdict;
-use sluice_dispatcher::execution::{EndState, State};
+use sluice_dispatcher::execution::{EndState, PauseReason, State};
 use sluice_dispatcher::store::{ExecutionPage, Filter, NewEvent, Work};
 use sluice_domain::{ExecutionId, Span};
 
@@ -192,4 +192,19 @@ pub(crate) async fn a_foreign_account_sees_nothing(house: &House) {
     for id in mine {
         assert!(house.store.execution(&other, id).await.unwrap().is_none());
     }
+}
+
+pub(crate) async fn what_has_just_come_due_is_shown_queued_while_there_is_quota(house: &House) {
+    house.entitle(plan(1, 60, 2)).await;
+    let delayed = || event("delayed", vec![steps(1, &[(1, secs(10))])]);
+    let ids = house.queue(&[delayed()]).await;
+    house.advance(secs(10)).await;
+    assert_eq!(house.state(ids[0]).await, State::Queued);
+    assert_eq!(house.claim(1).await.len(), 1);
+    let others = house.queue(&[event("again", vec![steps(1, &[(1, secs(1))]), run(1, 1)])]).await;
+    assert_eq!(house.state(others[1]).await, State::Queued);
+    assert_eq!(house.claim(ROOMY).await.len(), 1);
+    house.entitle(plan(2, 1, 1)).await;
+    house.advance(secs(1)).await;
+    assert!(matches!(house.state(others[0]).await, State::Paused(PauseReason::Quota, _)));
 }

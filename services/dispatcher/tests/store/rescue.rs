@@ -1,7 +1,7 @@
 //! Rescue: what became of claims whose owner did not report within the lease.
 
 use sluice_dispatcher::attempt::Verdict;
-use sluice_dispatcher::claim::Claim;
+use sluice_dispatcher::claim::{Claim, Reported};
 use sluice_dispatcher::execution::{EndReason, EndState, State};
 use sluice_domain::Span;
 
@@ -104,4 +104,24 @@ pub(crate) async fn rescued_work_goes_on_without_a_second_charge(house: &House) 
     house.record(success(&claims[1])).await;
     interrupt(house).await;
     assert_eq!(claimed(&house.claim(ROOMY).await), [claims[0].execution], "no cell is free, none is needed");
+}
+
+pub(crate) async fn a_report_and_a_rescue_at_once_leave_one_of_them(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let claims = house.accept(&events("e", 40), ROOMY).await.claims;
+    house.advance(lease().length).await;
+    let (ours, theirs) = (house.store.clone(), house.another_store().await);
+    let reporting = tokio::spawn(async move {
+        let mut reports = Vec::new();
+        for (at, claim) in claims.iter().enumerate() {
+            let finish = if at % 2 == 0 { success(claim) } else { retry(claim, secs(1)) };
+            reports.extend(ours.finish(&[finish]).await.unwrap());
+        }
+        reports
+    });
+    let rescued = theirs.rescue().await.unwrap();
+    let reports = reporting.await.unwrap();
+    let recorded = reports.iter().filter(|report| **report == Reported::Recorded).count();
+    assert_eq!(recorded + rescued, 40);
+    assert_eq!(house.number("SELECT count(*) FROM attempt").await, 40);
 }
