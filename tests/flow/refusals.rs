@@ -1,10 +1,12 @@
 //! Calls that are refused, each with its reason.
 
-use proto::evaluator::v1::{Automation, RequestStep, Step, step};
+use proto::evaluator::v1::{Operator, RequestStep, Step};
 use proto::registry::v1::{Webhook, WebhookKind};
 use sluice_domain::{Span, WebhookId};
-use sluice_tests::requests::{automation, automation_webhook, delay, event_webhook, noted, post, step, won};
-use sluice_tests::{ACCOUNT, Backend, House, OTHER_ACCOUNT, PARENT, Refusal, on_each_backend, until};
+use sluice_tests::requests::{
+    automation, automation_webhook, compare, delay, event_webhook, noted, post, step, won,
+};
+use sluice_tests::{ACCOUNT, Answer, Backend, House, OTHER_ACCOUNT, PARENT, Refusal, on_each_backend, until};
 use tonic::Code;
 
 const PUBLIC: &str = "https://shop.example.com/hooks/";
@@ -16,7 +18,7 @@ on_each_backend!(
     targets_that_are_not_public_are_refused,
 );
 
-fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Refusal>, code: Code, reason: &str) -> Refusal {
+fn assert_refused<T: std::fmt::Debug>(answer: Answer<T>, code: Code, reason: &str) -> Box<Refusal> {
     let refusal = answer.expect_err(reason);
     assert_eq!((refusal.code, refusal.reason.as_str()), (code, reason), "{refusal:?}");
     refusal
@@ -116,10 +118,11 @@ async fn automations_that_can_not_work_are_refused_with_every_field(backend: Bac
     );
     let kinds = (refusal.metadata["kind"].as_str(), refusal.metadata["kind_needed"].as_str());
     assert_eq!(kinds, ("EVENT", "AUTOMATION"));
-    let unknown = format!("{PARENT}/webhooks/{}", WebhookId::from_bytes([9; 16]));
+    let nowhere = WebhookId::from_bytes([9; 16]).to_string();
+    let unknown = format!("{PARENT}/webhooks/{nowhere}");
     let refusal =
         assert_refused(create(vec![post(&unknown, "{}")]).await, Code::FailedPrecondition, "WEBHOOK_UNKNOWN");
-    assert_eq!(refusal.metadata["webhook"], unknown);
+    assert_eq!(refusal.metadata["webhook"], nowhere);
 
     let path = |webhook: &str| {
         let request =
@@ -131,19 +134,11 @@ async fn automations_that_can_not_work_are_refused_with_every_field(backend: Bac
         assert_refused(create(vec![path(&closed)]).await, Code::InvalidArgument, "INVALID_ARGUMENT");
     assert!(refusal.fields.iter().any(|field| field.starts_with("automation.steps[0]")), "{refusal:?}");
 
-    let wrong = Automation {
-        display_name: String::new(),
-        ..automation(
-            "",
-            [post(&open, "{{ deal.title "), post(&open, "{% if x %}"), Step { kind: None::<step::Kind> }],
-        )
-    };
-    let refusal = assert_refused(
-        admin.create_automation(PARENT, wrong).await,
-        Code::InvalidArgument,
-        "INVALID_ARGUMENT",
-    );
-    for field in ["display_name", "steps[0]", "steps[1]", "steps[2]"] {
+    let mut wrong = automation("", [post(&open, "{{ deal.title "), post(&open, "{% if x %}"), delay(0)]);
+    wrong.condition = Some(compare("person.stage", Operator::Is, &["x", "y"]));
+    let wrong = admin.create_automation(PARENT, wrong).await;
+    let refusal = assert_refused(wrong, Code::InvalidArgument, "INVALID_ARGUMENT");
+    for field in ["display_name", "condition", "steps[0]", "steps[1]", "steps[2]"] {
         let named = |found: &String| found.starts_with(&format!("automation.{field}"));
         assert!(refusal.fields.iter().any(named), "{field} is not in {:?}", refusal.fields);
     }
@@ -167,7 +162,7 @@ async fn targets_that_are_not_public_are_refused(backend: Backend) {
     ] {
         let refusal = admin.create_webhook(automation_webhook("Wrong", url)).await;
         let refusal = assert_refused(refusal, Code::InvalidArgument, "TARGET_FORBIDDEN");
-        assert_eq!(refusal.fields, ["webhook.endpoint_url"], "{url}");
+        assert_eq!(refusal.metadata["field"], "webhook.endpoint_url", "{url}");
     }
     let (webhook, _) = house.webhook(automation_webhook("Right", PUBLIC)).await;
     let moved =

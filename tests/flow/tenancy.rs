@@ -6,7 +6,7 @@ use sluice_domain::{AutomationId, ExecutionId, WebhookId};
 use sluice_runtime::{Clock, Entropy};
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{ACCOUNT, Backend, House, OTHER_ACCOUNT, PARENT, Person, Refusal, on_each_backend};
+use sluice_tests::{ACCOUNT, Answer, Backend, House, OTHER_ACCOUNT, PARENT, Person, on_each_backend};
 use tonic::Code;
 
 on_each_backend!(another_accounts_resources_are_answered_exactly_as_random_ones);
@@ -20,7 +20,7 @@ async fn compare<T: std::fmt::Debug>(
     what: &str,
     foreign: &str,
     random: &str,
-    ask: impl AsyncFn(String) -> Result<T, Refusal>,
+    ask: impl AsyncFn(String) -> Answer<T>,
 ) {
     for account in [ACCOUNT, OTHER_ACCOUNT] {
         let named = |id: &str| {
@@ -30,7 +30,7 @@ async fn compare<T: std::fmt::Debug>(
         let theirs = ask(named(id_of(foreign))).await.expect_err(what);
         let nobodys = ask(named(random)).await.expect_err(what);
         assert_eq!((theirs.code, theirs.reason.as_str()), (Code::NotFound, "NOT_FOUND"), "{what}");
-        assert_eq!(theirs.with_id_replaced(id_of(foreign), random), nobodys, "{what} in {account}");
+        assert_eq!(theirs.with_id_replaced(id_of(foreign), random), *nobodys, "{what} in {account}");
     }
 }
 
@@ -99,7 +99,7 @@ async fn assert_lists_tell_nothing(eve: &Person, webhook: &str, automation: &str
     ];
     for (theirs, nobodys) in theirs.into_iter().zip(nobodys) {
         assert_eq!(theirs.code, Code::PermissionDenied);
-        assert_eq!(theirs.with_id_replaced(ACCOUNT, "nope"), nobodys);
+        assert_eq!(theirs.with_id_replaced(ACCOUNT, "nope"), *nobodys);
     }
     let own = format!("accounts/{OTHER_ACCOUNT}");
     assert!(eve.list_webhooks(&own).await.unwrap().is_empty());
