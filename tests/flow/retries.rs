@@ -22,7 +22,8 @@ on_each_backend!(
     no_answer_is_tried_again,
     a_refused_connection_is_tried_until_retries_are_used_up_and_again_when_asked,
     opening_again_costs_no_second_execution,
-    what_is_cancelled_is_never_sent,
+    what_is_cancelled_is_sent_only_when_opened_again,
+    a_request_under_way_is_not_cut_off_by_a_cancel,
     the_history_is_filtered_by_state_automation_and_webhook,
 );
 
@@ -180,7 +181,7 @@ async fn opening_again_costs_no_second_execution(backend: Backend) {
     assert_eq!(refused.metadata["state"], "SUCCEEDED");
 }
 
-async fn what_is_cancelled_is_never_sent(backend: Backend) {
+async fn what_is_cancelled_is_sent_only_when_opened_again(backend: Backend) {
     let receiver = Receiver::start().await;
     let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
     let steps = [post(&webhook, r#""now""#), delay(3_600), post(&webhook, r#""later""#)];
@@ -194,6 +195,26 @@ async fn what_is_cancelled_is_never_sent(backend: Backend) {
     assert_eq!(cancelled.end.as_ref().unwrap().reason(), EndReason::Cancelled);
     assert_eq!(admin.cancel(&name).await.unwrap().end, cancelled.end, "once more changes nothing");
     assert_eq!((cancelled.attempt_count, receiver.hits().len()), (1, 1));
+
+    admin.retry(&name).await.unwrap();
+    house.shows(&name, ExecutionState::Succeeded).await;
+    let bodies: Vec<_> = receiver.hits().iter().map(|hit| hit.text().to_owned()).collect();
+    assert_eq!(bodies, [r#""now""#, r#""later""#], "opened again where it ended");
+}
+
+async fn a_request_under_way_is_not_cut_off_by_a_cancel(backend: Backend) {
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [Answer::status(503).held()]);
+    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
+    house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
+    let name = house.fires(won("e-1")).await;
+    receiver.wait_for(1).await;
+    assert_eq!(house.admin().cancel(&name).await.unwrap().state(), ExecutionState::Running);
+    receiver.release();
+    let cancelled = house.shows(&name, ExecutionState::Cancelled).await;
+    let [attempt] = attempts(&cancelled) else { panic!("no retry after it: {cancelled:?}") };
+    assert_eq!(attempt.answer.as_ref().unwrap().status, 503, "what it brought is kept");
+    assert_eq!(receiver.hits().len(), 1);
 }
 
 async fn the_history_is_filtered_by_state_automation_and_webhook(backend: Backend) {
