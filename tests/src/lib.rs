@@ -6,6 +6,7 @@
 //! - [`Refusal`]: a call that was refused, as a client reads it;
 //! - [`requests`]: makers of webhooks, automations and events;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
+//! - [`micros`]: the times of answers, to compare;
 //! - [`on_each_backend`]: one test a case and backend.
 //!
 //! Everything here panics instead of returning errors.
