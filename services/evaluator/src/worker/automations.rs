@@ -57,21 +57,32 @@ impl Automations {
         {
             return Ok(Arc::clone(set));
         }
-        let (revision, automations) = self.store.active(account).await?;
-        let set = Arc::new(AutomationSet::compile(revision, &automations)?);
-        self.slots.update(account, |slot| {
-            let newer = slot.and_then(|slot| slot.set.as_ref()).is_some_and(|held| held.revision > revision);
-            let needed = slot.map_or(0, |slot| slot.needed);
-            (!newer).then(|| Slot { needed, set: Some(Arc::clone(&set)) })
-        });
+        let set = self.read(account).await?;
+        self.keep(account, &set);
         Ok(set)
     }
 
-    /// This replica saved a change of the account's automations under `revision`: the next event has to see it.
+    async fn read(&self, account: &AccountId) -> Result<Arc<AutomationSet>, EvaluatorError> {
+        let (revision, automations) = self.store.active(account).await?;
+        Ok(Arc::new(AutomationSet::compile(revision, &automations)?))
+    }
+
+    /// Holds what was read, unless something newer came in between.
+    fn keep(&self, account: &AccountId, set: &Arc<AutomationSet>) {
+        self.slots.update(account, |slot| {
+            let held = slot.and_then(|slot| slot.set.as_ref());
+            let newer = held.is_some_and(|held| held.revision > set.revision);
+            let needed = slot.map_or(0, |slot| slot.needed);
+            (!newer).then(|| Slot { needed, set: Some(Arc::clone(set)) })
+        });
+    }
+
+    /// The account's automations changed under `revision`: the next event has to see it. That is noted for an account of
+    /// which nothing is held, too: its automations may be on their way, read before the change.
     pub(crate) fn saved(&self, account: &AccountId, revision: i64) {
         self.slots.update(account, |slot| match slot {
             None => Some(Slot { needed: revision, set: None }),
-            Some(slot) => outdated(slot, revision),
+            Some(slot) => (slot.needed < revision).then(|| Slot { needed: revision, set: slot.set.clone() }),
         });
     }
 
@@ -88,7 +99,7 @@ impl Automations {
         let revision = self.store.revision().await?;
         if revision > *looked {
             for (account, changed) in self.store.changed_since(*looked).await? {
-                self.slots.update(&account, |slot| slot.and_then(|slot| outdated(slot, changed)));
+                self.saved(&account, changed);
             }
             *looked = revision;
         }
@@ -102,10 +113,6 @@ impl Automations {
         let now = self.clock.now().as_micros();
         now < until && now >= until.saturating_sub(FRESH.as_micros())
     }
-}
-
-fn outdated(slot: &Arc<Slot>, needed: i64) -> Option<Slot> {
-    (slot.needed < needed).then(|| Slot { needed, set: slot.set.clone() })
 }
 
 #[cfg(test)]
@@ -167,5 +174,17 @@ mod tests {
         here.saved(&acme(), revision);
         here.saved(&acme(), revision - 1);
         assert_eq!(count(&here).await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_another_replicas_save_and_kept_after_the_look_is_read_again() {
+        let db = sqlite().await;
+        let (store, here) = replica(&db).await;
+        let old = here.read(&acme()).await.unwrap();
+        save_active(&store, 1, &db).await;
+        db.time.advance(Span::from_secs(1)).await;
+        here.look().await.unwrap();
+        here.keep(&acme(), &old);
+        assert_eq!(count(&here).await, 1);
     }
 }
