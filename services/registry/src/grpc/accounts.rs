@@ -47,7 +47,8 @@ impl AccountService for Accounts {
 
         let put = Put { plan, version: asked.version, anchor };
         let account = self.store.put_entitlements(&name.0, &put).await?;
-        Ok(Response::new(wire::PutEntitlementsResponse { account: Some(convert::account(&account)) }))
+        let account = convert::account(&account, self.store.catalogue());
+        Ok(Response::new(wire::PutEntitlementsResponse { account: Some(account) }))
     }
 
     async fn get_account(
@@ -58,6 +59,7 @@ impl AccountService for Accounts {
         let name = AccountName::in_field("name", &request.get_ref().name)?;
         name.open_to(principal)?;
         let account = self.store.account(&name.0).await?;
-        Ok(Response::new(wire::GetAccountResponse { account: Some(convert::account(&account)) }))
+        let account = convert::account(&account, self.store.catalogue());
+        Ok(Response::new(wire::GetAccountResponse { account: Some(account) }))
     }
 }

@@ -2,7 +2,7 @@
 
 use proto::event::v1 as event;
 use proto::registry::v1 as wire;
-use sluice_domain::{Action, Allowance, Entitlements, Rate, Subscription};
+use sluice_domain::{Action, Allowance, Catalogue, Entitlements, Rate, Subscription};
 use sluice_rpc::convert::{to_duration, to_timestamp};
 
 use crate::authentication::Scheme;
@@ -78,7 +78,7 @@ fn allowance(allowance: Allowance) -> wire::Allowance {
     wire::Allowance { amount: allowance.amount, anchor: Some(to_timestamp(allowance.anchor)) }
 }
 
-fn entitlements(entitlements: &Entitlements) -> wire::Entitlements {
+fn entitlements(entitlements: &Entitlements, catalogue: &Catalogue) -> wire::Entitlements {
     wire::Entitlements {
         version: entitlements.version,
         plan: entitlements.plan.clone(),
@@ -91,21 +91,22 @@ fn entitlements(entitlements: &Entitlements) -> wire::Entitlements {
         notifications: Some(rate(entitlements.notifications)),
         max_waiting: entitlements.max_waiting,
         history: Some(to_duration(entitlements.history)),
+        automations_plan: catalogue.first_with_automations().unwrap_or_default().to_owned(),
     }
 }
 
-pub(crate) fn account(account: &Account) -> wire::Account {
+pub(crate) fn account(account: &Account, catalogue: &Catalogue) -> wire::Account {
     wire::Account {
         name: account.name(),
-        entitlements: Some(entitlements(&account.entitlements)),
+        entitlements: Some(entitlements(&account.entitlements, catalogue)),
         update_time: Some(to_timestamp(account.updated_at)),
     }
 }
 
-pub(crate) fn change(change: Change) -> wire::WatchChangesResponse {
+pub(crate) fn change(change: Change, catalogue: &Catalogue) -> wire::WatchChangesResponse {
     use wire::watch_changes_response::Change as Told;
     let told = match change.subject {
-        Subject::Account(changed) => Told::Account(account(&changed)),
+        Subject::Account(changed) => Told::Account(account(&changed, catalogue)),
         Subject::Webhook(changed) => Told::Webhook(webhook(&changed)),
         Subject::Deleted(account, id) => {
             Told::WebhookDeleted(wire::WebhookDeleted { name: format!("accounts/{account}/webhooks/{id}") })

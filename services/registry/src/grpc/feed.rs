@@ -36,14 +36,14 @@ impl FeedService for Feed {
         request: Request<wire::WatchChangesRequest>,
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         let watch = self.store.watch(request.get_ref().cursor, self.watching.clone()).await?;
-        let shutdown = self.shutdown.clone();
+        let (shutdown, store) = (self.shutdown.clone(), self.store.clone());
         // The next change is read when the client has room for it: a slow one holds a page, not a queue.
         let changes = stream::unfold(Some(watch), move |watch| {
-            let shutdown = shutdown.clone();
+            let (shutdown, store) = (shutdown.clone(), store.clone());
             async move {
                 let mut watch = watch?;
                 match shutdown.or(watch.next()).await? {
-                    Ok(change) => Some((Ok(convert::change(change)), Some(watch))),
+                    Ok(change) => Some((Ok(convert::change(change, store.catalogue())), Some(watch))),
                     Err(error) => Some((Err(error.into()), None)),
                 }
             }

@@ -69,3 +69,14 @@ async fn a_target_is_resolved_with_all_that_one_request_needs() {
     let refusal = refused(house.feed().resolve_target(wire::ResolveTargetRequest { name: foreign }).await);
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::NotFound, "NOT_FOUND"));
 }
+
+#[tokio::test]
+async fn an_account_is_told_with_the_humblest_plan_that_has_automations() {
+    let house = House::open().await;
+    let put = house.put("acme", "essential", 1).await.unwrap();
+    assert_eq!(put.entitlements.as_ref().unwrap().automations_plan, "advanced");
+    let mut stream =
+        house.feed().watch_changes(wire::WatchChangesRequest { cursor: 0 }).await.unwrap().into_inner();
+    let (_, Change::Account(told)) = next(&mut stream).await else { panic!("an account") };
+    assert_eq!(told, put);
+}
