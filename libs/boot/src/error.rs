@@ -25,7 +25,7 @@ pub enum BootError {
     #[error("{setting}: {}: {cause}", .path.display())]
     File {
         /// The setting.
-        setting: &'static str,
+        setting: String,
         /// The file.
         path: PathBuf,
         /// What the operating system said.
@@ -44,8 +44,13 @@ pub enum BootError {
     #[error("process.database: {0}")]
     Storage(#[from] StorageError),
     /// Another service's address or our token can't be used.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
+    #[error("{setting}: {cause}")]
+    Transport {
+        /// The setting.
+        setting: String,
+        /// What is wrong with it.
+        cause: TransportError,
+    },
     /// The service itself can't start.
     #[error("{0}")]
     Service(BoxError),

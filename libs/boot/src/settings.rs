@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 use sluice_auth::{Key, Verifier};
 use sluice_domain::{Secret, Span};
-use sluice_rpc::Transport;
+use sluice_rpc::{Transport, TransportError};
 use sluice_storage::DatabaseUrl;
 
 use crate::BootError;
@@ -123,18 +123,28 @@ impl Tokens {
 }
 
 impl Upstream {
-    /// The way to it.
+    /// The way to it. The section is where these settings stand, `registry`.
     ///
     /// # Errors
-    /// When the token can't be read, or the address is none.
-    pub fn transport(&self) -> Result<Transport, BootError> {
-        let token = Secret::new(read("token_file", &self.token_file)?.trim());
-        Ok(Transport::connect(&self.address, Some(&token))?)
+    /// When the token can't be read or used, or the address is none.
+    pub fn transport(&self, section: &str) -> Result<Transport, BootError> {
+        let token = Secret::new(read(&format!("{section}.token_file"), &self.token_file)?.trim());
+        Transport::connect(&self.address, Some(&token)).map_err(|cause| {
+            let key = match cause {
+                TransportError::Address { .. } => "address",
+                TransportError::Token => "token_file",
+            };
+            BootError::Transport { setting: format!("{section}.{key}"), cause }
+        })
     }
 }
 
-fn read(setting: &'static str, file: &Path) -> Result<String, BootError> {
-    std::fs::read_to_string(file).map_err(|cause| BootError::File { setting, path: file.to_owned(), cause })
+fn read(setting: &str, file: &Path) -> Result<String, BootError> {
+    std::fs::read_to_string(file).map_err(|cause| BootError::File {
+        setting: setting.to_owned(),
+        path: file.to_owned(),
+        cause,
+    })
 }
 
 const fn yes() -> bool {

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use sluice_boot::{Doors, Ground, Process, Settings, Upstream};
 use sluice_rpc::Server;
+use sluice_runtime::BoxError;
 
-use super::{Deps, Dispatcher};
+use super::{Deps, Dispatcher, StartError};
 use crate::config::Config;
 
 /// The settings of the process.
@@ -32,13 +33,22 @@ impl Settings for DispatcherSettings {
 pub fn run() -> ExitCode {
     sluice_boot::run("sluice-dispatcher", async |settings: DispatcherSettings, ground: Ground| {
         let Ground { database, clock, entropy, supervisor } = ground;
-        let registry = settings.registry.transport()?;
+        let registry = settings.registry.transport("registry")?;
         let deps = Deps { database, clock, entropy, supervisor, registry };
-        let dispatcher = Dispatcher::start(&settings.dispatcher, deps).await?;
+        let dispatcher = Dispatcher::start(&settings.dispatcher, deps).await.map_err(named)?;
         let server = || Server::builder("dispatcher").descriptors(proto::DESCRIPTORS);
         let (public, internal) = (dispatcher.add_public(server())?, dispatcher.add_internal(server())?);
         Ok(Doors { public, internal: Some(internal) })
     })
+}
+
+/// The error, a setting named as it is in the file.
+fn named(error: StartError) -> BoxError {
+    match error {
+        StartError::Config(rule) => format!("dispatcher.{rule}").into(),
+        StartError::Policy(rule) => format!("dispatcher.{rule}").into(),
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use sluice_boot::{Doors, Ground, Process, Settings, Upstream};
 use sluice_rpc::Server;
+use sluice_runtime::BoxError;
 
-use super::{Config, Deps, Evaluator};
+use super::{Config, Deps, Evaluator, StartError};
 
 /// The settings of the process.
 #[derive(Debug, Deserialize)]
@@ -33,12 +34,21 @@ impl Settings for EvaluatorSettings {
 pub fn run() -> ExitCode {
     sluice_boot::run("sluice-evaluator", async |settings: EvaluatorSettings, ground: Ground| {
         let Ground { database, clock, entropy, supervisor } = ground;
-        let (registry, dispatcher) = (settings.registry.transport()?, settings.dispatcher.transport()?);
+        let registry = settings.registry.transport("registry")?;
+        let dispatcher = settings.dispatcher.transport("dispatcher")?;
         let deps = Deps { database, clock, entropy, supervisor, registry, dispatcher };
-        let evaluator = Evaluator::start(&settings.evaluator, deps).await?;
+        let evaluator = Evaluator::start(&settings.evaluator, deps).await.map_err(named)?;
         let public = evaluator.add_public(Server::builder("evaluator").descriptors(proto::DESCRIPTORS))?;
         Ok(Doors { public, internal: None })
     })
+}
+
+/// The error, a setting named as it is in the file.
+fn named(error: StartError) -> BoxError {
+    match error {
+        StartError::Config(rule) => format!("evaluator.{rule}").into(),
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]

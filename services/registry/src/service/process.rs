@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use sluice_boot::{Doors, Ground, Process, Settings};
 use sluice_rpc::Server;
+use sluice_runtime::BoxError;
 
-use super::{Deps, Registry};
+use super::{Deps, Registry, StartError};
 use crate::config::Config;
 
 /// The settings of the process.
@@ -31,11 +32,19 @@ pub fn run() -> ExitCode {
     sluice_boot::run("sluice-registry", async |settings: RegistrySettings, ground: Ground| {
         let Ground { database, clock, entropy, supervisor } = ground;
         let deps = Deps { database, clock, entropy, shutdown: supervisor.shutdown().clone() };
-        let registry = Registry::start(&settings.registry, deps).await?;
+        let registry = Registry::start(&settings.registry, deps).await.map_err(named)?;
         let server = || Server::builder("registry").descriptors(proto::DESCRIPTORS);
         let (public, internal) = (registry.add_public(server())?, registry.add_internal(server())?);
         Ok(Doors { public, internal: Some(internal) })
     })
+}
+
+/// The error, a setting named as it is in the file.
+fn named(error: StartError) -> BoxError {
+    match error {
+        StartError::Config(rule) => format!("registry.{rule}").into(),
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]
