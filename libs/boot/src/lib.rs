@@ -9,6 +9,7 @@
 mod error;
 mod settings;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,31 +97,39 @@ where
     tracing::info!(?settings, "starting");
     let supervisor = Supervisor::new(Shutdown::on_signal()?);
     let clock = Clock::system();
+    // Before anything is set to work: a process that can't be called would claim work and leave it.
+    let verifier = process.tokens.verifier()?;
+    let public = listen(process.listen).await?;
+    let internal = match process.internal_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let database = Database::connect(&process.database, clock.clone(), &Options::default()).await?;
     tracing::info!(durability = database.durability().await?, "database connected");
     let ground =
         Ground { database, clock: clock.clone(), entropy: Entropy::system(), supervisor: supervisor.clone() };
     let doors = wire(settings, ground).await.map_err(BootError::Service)?;
 
-    let internal = match (doors.internal, process.internal_listen) {
-        (Some(builder), Some(address)) => Some((builder, address)),
+    let internal = match (doors.internal, internal) {
+        (Some(builder), Some(listener)) => Some((builder, listener)),
         (Some(_), None) => {
             return Err(BootError::Rule("process.internal_listen: is needed by this service".into()));
         }
         (None, _) => None,
     };
-    let all = [(doors.public, process.listen)].into_iter().chain(internal);
-    for (builder, address) in all {
+    for (builder, listener) in [(doors.public, public)].into_iter().chain(internal) {
         let clock = clock.clone();
-        let server = builder.reflection(process.reflection).build(process.tokens.verifier()?, move || clock.now())?;
-        let listener =
-            TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })?;
+        let server = builder.reflection(process.reflection).build(verifier.clone(), move || clock.now())?;
         tracing::info!(listen = %listener.local_addr()?, ?server, "serving");
         supervisor.spawn("serve", |shutdown| async move {
             server.serve(listener, async move { shutdown.triggered().await }).await
         });
     }
     Ok(supervisor.run(process.drain_within.to_duration()).await?)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {
+    TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
