@@ -11,15 +11,29 @@ use crate::claim::Lease;
 use crate::retry::Schedule;
 
 /// What a dispatcher is set up with; the keys of the TOML file are the names of the fields.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `retry.…`: when a delivery is tried again.
     pub retry: Schedule,
     /// `delivery.…`: how requests are sent.
     pub delivery: Delivery,
+    /// `receipts`: how long the answer to an event is kept, for when it comes again; at least 1h.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub receipts: Span,
     /// `egress.…`: where requests may go; the registry judges by its own settings of the same names when a webhook is saved.
     pub egress: sluice_egress::Settings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            retry: Schedule::default(),
+            delivery: Delivery::default(),
+            receipts: Span::from_secs(7 * 86_400),
+            egress: sluice_egress::Settings::default(),
+        }
+    }
 }
 
 /// How requests are sent.
@@ -66,6 +80,9 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if let Some(rule) = self.retry.broken_rule() {
             return Err(ConfigError::Rule(rule));
+        }
+        if self.receipts < Span::from_secs(3_600) {
+            return Err(ConfigError::Rule("receipts must be at least 1h: producers repeat events meanwhile"));
         }
         let delivery = &self.delivery;
         if !(1..=100_000).contains(&delivery.in_flight) {

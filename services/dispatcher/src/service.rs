@@ -17,7 +17,8 @@ use crate::delivery::Courier;
 use crate::grpc::{Dispatch, Executions, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
-    Accepting, Alarm, Reporting, Sending, Slots, Sweeping, Targets, claiming, following, rescuing, sweeping,
+    Accepting, Alarm, Reporting, Sending, Slots, Sweeping, Targets, claiming, following, pruning, rescuing,
+    sweeping,
 };
 
 /// What a dispatcher stands on.
@@ -105,6 +106,10 @@ impl Dispatcher {
         {
             let (store, alarm) = (store.clone(), alarm.clone());
             supervisor.spawn("rescue", move |shutdown| rescuing(store, alarm, shutdown));
+        }
+        {
+            let (store, receipts) = (store.clone(), config.receipts);
+            supervisor.spawn("prune", move |shutdown| pruning(store, receipts, shutdown));
         }
         {
             let (store, sweep) = (store.clone(), sweep.clone());

@@ -17,6 +17,7 @@ mod lanes;
 mod pending;
 mod receipts;
 mod rescue;
+mod retention;
 mod sql;
 
 use sluice_runtime::Entropy;
@@ -25,6 +26,7 @@ use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate}
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Work};
 pub use control::{Cancelled, Retried, Stopped};
 pub use history::{ExecutionPage, Filter, StateFilter};
+pub use retention::Pruned;
 pub use sql::{Probe, hot_statements};
 
 use crate::claim::Lease;

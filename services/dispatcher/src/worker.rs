@@ -1,4 +1,4 @@
-//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, following the registry.
+//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, pruning, following the registry.
 //!
 //! One claim's way: `accept` or `claim` takes it under a lease and hands it to `send` with a seat of [`Slots`]; `send` dials it, or
 //! hands it back if it is too late; `report` writes down what became of it, and only then is the seat free.
@@ -6,6 +6,7 @@
 mod accept;
 mod claim;
 mod follow;
+mod prune;
 mod report;
 mod rescue;
 mod send;
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 pub use accept::Accepting;
 pub use claim::claiming;
 pub use follow::following;
+pub use prune::pruning;
 pub use report::Reporting;
 pub use rescue::rescuing;
 pub use send::Sending;

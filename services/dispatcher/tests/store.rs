@@ -25,6 +25,7 @@ mod store {
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
     pub(crate) mod rescue;
+    pub(crate) mod retention;
     pub(crate) mod waits;
 }
 
@@ -103,6 +104,11 @@ cases! {
         cancelling_during_the_last_attempt_leaves_its_success,
         stopping_during_an_attempt_ends_what_would_go_on,
         ends_are_numbered_after_a_retry;
+    retention:
+        what_ended_longer_ago_than_the_plan_keeps_goes,
+        an_opened_execution_is_kept_however_old_its_first_end_is,
+        many_are_pruned_step_by_step,
+        an_event_is_new_again_once_its_receipt_is_pruned;
     rescue:
         an_interrupted_attempt_is_kept_and_uses_no_retry,
         nothing_is_rescued_before_its_lease_ends,

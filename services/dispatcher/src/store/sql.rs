@@ -97,6 +97,13 @@ pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AN
 pub(super) const REACHED: &str = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
      WHERE l.account = $1 AND l.automation = $2 AND l.generation <= $3 LIMIT $4";
 
+/// An account's executions in order of acceptance, between two keys: `account, after, before, limit`.
+pub(super) const OLDEST: &str =
+    "SELECT seq, id FROM execution WHERE account = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4";
+
+/// The oldest receipts: `limit`.
+pub(super) const OLDEST_RECEIPTS: &str = "SELECT receipt, at FROM receipt ORDER BY receipt LIMIT $1";
+
 /// Keys of rows that exist, for the parameters of [`hot_statements`].
 #[derive(Debug, Clone)]
 pub struct Probe {
@@ -154,6 +161,8 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
         ("page of executions", PAGE.into(), vec![account(), id(), limit()]),
+        ("oldest executions", OLDEST.into(), vec![account(), Vec::<u8>::new().into(), id(), limit()]),
+        ("oldest receipts", OLDEST_RECEIPTS.into(), vec![limit()]),
         ("ends", endings::selecting(many), seqs()),
         ("attempts of one", endings::selecting_attempts(), vec![first()]),
         ("attempts counted", endings::counting_attempts(many), seqs()),

@@ -1,6 +1,6 @@
 //! What the cases are made of: a store on a fresh database, accounts with entitlements, events, reports.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use sluice_dispatcher::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
@@ -24,12 +24,14 @@ pub(crate) struct House {
     pub(crate) db: TestDatabase,
     pub(crate) store: Store,
     pub(crate) acme: AccountId,
+    /// Whether the case prunes, so that executions and receipts no longer go with one another.
+    pub(crate) prunes: AtomicBool,
 }
 
 impl House {
     pub(crate) async fn open(db: TestDatabase) -> Self {
         let store = open(db.database().clone()).await;
-        Self { db, store, acme: account("acme") }
+        Self { db, store, acme: account("acme"), prunes: AtomicBool::new(false) }
     }
 
     /// The same tables through other connections, as a second process or after a restart would.

@@ -60,19 +60,29 @@ impl Registry {
 }
 
 /// The dispatcher's settings, but for `egress`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dispatcher {
+    /// `dispatcher.receipts`: how long the answer to an event is kept, for when it comes again.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub receipts: sluice_domain::Span,
     /// `dispatcher.retry.…`: when a delivery is tried again.
     pub retry: sluice_dispatcher::retry::Schedule,
     /// `dispatcher.delivery.…`: how requests are sent.
     pub delivery: dispatcher::Delivery,
 }
 
+impl Default for Dispatcher {
+    fn default() -> Self {
+        let dispatcher::Config { receipts, retry, delivery, .. } = dispatcher::Config::default();
+        Self { receipts, retry, delivery }
+    }
+}
+
 impl Dispatcher {
     pub(super) fn into_config(self, egress: sluice_egress::Settings) -> dispatcher::Config {
-        let Self { retry, delivery } = self;
-        dispatcher::Config { retry, delivery, egress }
+        let Self { receipts, retry, delivery } = self;
+        dispatcher::Config { receipts, retry, delivery, egress }
     }
 }
 
