@@ -50,16 +50,19 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("place of an execution", "execution_id (account=? AND id=?)", "execution_id", false),
     ("page of executions", "execution_id (account=? AND id<?)", "execution_id", true),
     ("oldest executions", "execution_id (account=? AND id>? AND id<?)", "execution_id", true),
-    ("oldest receipts", "receipt USING INTEGER PRIMARY KEY (rowid>?)", "receipt_pkey", true),
+    ("oldest receipts", "SCAN receipt", "receipt_pkey", true),
     ("ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
     ("attempts of one", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
     ("attempts counted", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
     ("last attempt of a delivery", "attempt USING PRIMARY KEY (seq=? AND step=?)", "attempt_pkey", false),
 ];
 
-/// What SQLite calls a scan, and ends with its limit: an index in its own order, from the first row.
-const FROM_ITS_HEAD: &[&str] =
-    &["SCAN account USING INDEX account_wake", "SCAN account USING COVERING INDEX account_wake"];
+/// What SQLite calls a scan, and ends with its limit: an index, or the rows by key, in its own order from the first one.
+const FROM_ITS_HEAD: &[&str] = &[
+    "SCAN account USING INDEX account_wake",
+    "SCAN account USING COVERING INDEX account_wake",
+    "SCAN receipt",
+];
 
 /// Tables of which no plan may read everything, and what stands for them in the statements.
 const LARGE: &[&str] =
