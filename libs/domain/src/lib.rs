@@ -34,4 +34,4 @@ pub use reason::Reason;
 pub use secret::Secret;
 pub use subscription::Subscription;
 pub use time::{Span, Timestamp};
-pub use violation::{Violation, Violations};
+pub use violation::{MAX_VIOLATIONS, Violation, Violations};
