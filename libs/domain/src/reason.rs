@@ -73,6 +73,10 @@ reasons! {
     DeadlineExceeded = "DEADLINE_EXCEEDED",
     /// A fault of ours.
     Internal = "INTERNAL",
+    /// The webhook's sealed secrets do not open.
+    CredentialsUnreadable = "CREDENTIALS_UNREADABLE",
+    /// The server has no such RPC.
+    MethodUnknown = "METHOD_UNKNOWN",
 }
 
 impl fmt::Display for Reason {

@@ -19,7 +19,7 @@ mod server;
 mod transport;
 
 pub use caller::{principal, trace_context};
-pub use fault::{DOMAIN, Fault, Refusal, fault_of};
+pub use fault::{DOMAIN, Fault, Refusal, code_of, fault_of};
 pub use name::{AccountName, Collection, NameFormatError, ResourceName};
 pub use server::{
     Limits, MAX_BATCH_BYTES, MAX_INTERNAL_BYTES, MAX_MESSAGE_BYTES, Server, ServerBuilder, ServerError,

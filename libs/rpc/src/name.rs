@@ -6,7 +6,6 @@ use std::str::FromStr;
 use sluice_auth::Principal;
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Reason, Violations, WebhookId};
 use thiserror::Error;
-use tonic::Code;
 
 use crate::fault::Fault;
 
@@ -78,7 +77,7 @@ impl AccountName {
             return Ok(());
         }
         let message = "the token is not for this account";
-        Err(Fault::new(Code::PermissionDenied, Reason::PermissionDenied, message).with("account", &self.0))
+        Err(Fault::of(Reason::PermissionDenied, message).with("account", &self.0))
     }
 }
 
@@ -155,6 +154,7 @@ impl<I: Collection> fmt::Display for ResourceName<I> {
 #[cfg(test)]
 mod tests {
     use sluice_domain::Timestamp;
+    use tonic::Code;
 
     use super::*;
 

@@ -18,6 +18,7 @@ const fn code(reason: Reason) -> Code {
         | Reason::AccountUnknown
         | Reason::WebhookKindMismatch
         | Reason::WebhookUnknown
+        | Reason::CredentialsUnreadable
         | Reason::ExecutionState => Code::FailedPrecondition,
         Reason::NotFound => Code::NotFound,
         Reason::NameTaken | Reason::RequestIdReused | Reason::EventIdReused | Reason::VersionReused => {
@@ -29,6 +30,7 @@ const fn code(reason: Reason) -> Code {
         Reason::Unavailable => Code::Unavailable,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::Internal => Code::Internal,
+        Reason::MethodUnknown => Code::Unimplemented,
     }
 }
 
