@@ -7,7 +7,9 @@ mod builder;
 mod deadline;
 mod descriptors;
 mod door;
+mod health;
 mod limits;
+mod places;
 mod watch;
 
 use std::fmt;
@@ -19,7 +21,6 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
-use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::layer::layer_fn;
@@ -27,6 +28,7 @@ use tower_http::cors::CorsLayer;
 
 use crate::transport::Transport;
 use admission::Rules;
+use health::Pulse;
 
 pub use builder::ServerBuilder;
 pub use descriptors::methods_of;
@@ -62,6 +64,7 @@ pub struct Server {
     limits: Limits,
     cors: CorsLayer,
     health: HealthReporter,
+    pulse: Arc<Pulse>,
     services: Vec<&'static str>,
 }
 
@@ -96,14 +99,12 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServerError> {
-        let Self { name, routes, rules, limits, cors, health, services } = self;
+        let Self { name, routes, rules, limits, cors, pulse, .. } = self;
         let stopping = rules.stopping().clone();
         let stop = stopping.clone();
         let signal = async move {
             shutdown.await;
-            for service in services.iter().copied().chain([""]) {
-                health.set_service_status(service, ServingStatus::NotServing).await;
-            }
+            pulse.stop().await;
             stop.cancel();
         };
         let incoming = TcpIncoming::from(listener)

@@ -7,15 +7,15 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
 use sluice_auth::{AccessTable, Decision, Principal, Verifier};
-use sluice_domain::{Span, Timestamp};
+use sluice_domain::{Reason, Span, Timestamp, Violations};
 use sluice_telemetry::TraceContext;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::deadline::asked_for;
 use super::door::InProcess;
 use super::limits::Limits;
+use super::places::{Place, Places};
 use crate::caller::Caller;
 use crate::fault::Fault;
 
@@ -33,19 +33,23 @@ pub(crate) struct Rules {
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     deadline: Duration,
     max_header_bytes: u32,
-    call_places: Arc<Semaphore>,
-    watch_places: Arc<Semaphore>,
+    open_stream_age: Duration,
+    calls: Places,
+    watches_open: Places,
+    strangers: Places,
     stopping: CancellationToken,
 }
 
 /// A call that was let in.
 pub(crate) struct Admitted {
     /// Its place among those under way; free again when dropped.
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) place: Option<Place>,
     /// Whether its answer is a stream.
     pub(crate) watch: bool,
     /// How long it may take until its answer begins.
     pub(crate) deadline: Option<Duration>,
+    /// How long its streamed answer may go on; `None` means until the server stops.
+    pub(crate) age: Option<Duration>,
 }
 
 impl Rules {
@@ -63,8 +67,10 @@ impl Rules {
             now,
             deadline: limits.deadline,
             max_header_bytes: limits.max_header_bytes,
-            call_places: Arc::new(Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS))),
-            watch_places: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),
+            open_stream_age: limits.open_stream_age,
+            calls: Places::new(limits.max_in_flight),
+            watches_open: Places::new(limits.max_watches),
+            strangers: Places::new(limits.max_open_streams),
             stopping: CancellationToken::new(),
         }
     }
@@ -86,20 +92,29 @@ impl Rules {
     /// Lets the call in, leaving the caller and the trace in its extensions, or says why not.
     ///
     /// Calls within the process take no place: they are part of one that has its own, or of a worker's bounded work.
-    /// Nor do open RPCs, so that health is told under load, too.
+    /// Nor do open calls, so that health is told under load, too; open streams have places of their own and end in time, since
+    /// anybody can hold them.
     pub(crate) fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Status> {
         if header_bytes(request.headers()) > u64::from(self.max_header_bytes) {
-            let message = format!("the headers of a request may take {} bytes", self.max_header_bytes);
-            return Err(Fault::overloaded(message, SHED_RETRY).into());
+            let rule = format!("may take {} bytes together", self.max_header_bytes);
+            let mut violations = Violations::new();
+            violations.add("headers", rule);
+            return Err(Fault::invalid(violations).into());
         }
         let path = request.uri().path();
         if !self.serves(path) {
-            return Err(Status::unimplemented("this server has no such method"));
+            return Err(Fault::of(Reason::MethodUnknown, "this server has no such method").into());
         }
         let watch = self.watches.contains(path);
         let open = self.access.decide(path, None) == Decision::Allow;
         let in_process = request.extensions_mut().remove::<InProcess>();
-        let place = if open || in_process.is_some() { None } else { Some(self.place(watch)?) };
+        let places = match (in_process.is_some(), open, watch) {
+            (true, _, _) | (false, true, false) => None,
+            (false, true, true) => Some(&self.strangers),
+            (false, false, true) => Some(&self.watches_open),
+            (false, false, false) => Some(&self.calls),
+        };
+        let mut place = places.map(|places| places.take().ok_or_else(full)).transpose()?;
 
         let caller = match in_process {
             Some(InProcess(principal)) => Some(principal),
@@ -107,6 +122,13 @@ impl Rules {
             None => Some(Arc::new(self.verified(request.headers())?)),
         };
         self.decided(request.uri().path(), caller.as_deref())?;
+        if let (Some(places), Some(place), Some(account)) =
+            (places, &mut place, caller.as_ref().and_then(|caller| caller.account()))
+            && !places.charge(place, account)
+        {
+            let message = "the account has as much under way as one account may have";
+            return Err(Fault::overloaded(message, SHED_RETRY).with("account", account).into());
+        }
 
         let trace = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let trace = trace.and_then(|text| text.parse::<TraceContext>().ok());
@@ -119,16 +141,8 @@ impl Rules {
         }
         let deadline =
             if watch { asked } else { Some(asked.map_or(self.deadline, |asked| asked.min(self.deadline))) };
-        Ok(Admitted { place, watch, deadline })
-    }
-
-    fn place(&self, watch: bool) -> Result<OwnedSemaphorePermit, Status> {
-        let (places, message) = if watch {
-            (&self.watch_places, "the server has as many watches open as it takes")
-        } else {
-            (&self.call_places, "the server has as many calls under way as it takes")
-        };
-        Arc::clone(places).try_acquire_owned().map_err(|_| Fault::overloaded(message, SHED_RETRY).into())
+        let age = (open && watch && place.is_some()).then_some(self.open_stream_age);
+        Ok(Admitted { place, watch, deadline, age })
     }
 
     fn verified(&self, headers: &HeaderMap) -> Result<Principal, Status> {
@@ -148,6 +162,10 @@ impl Rules {
             }
         }
     }
+}
+
+fn full() -> Fault {
+    Fault::overloaded("the server has as much under way as it takes", SHED_RETRY)
 }
 
 /// The token in the one `authorization` header.

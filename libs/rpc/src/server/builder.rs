@@ -1,6 +1,7 @@
 //! Puts a server together and checks that its parts fit.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -19,6 +20,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::admission::Rules;
 use super::descriptors::{decode, methods, restricted};
+use super::health::{Look, Pulse, Watched};
 use super::limits::Limits;
 use super::{Server, ServerError};
 
@@ -29,6 +31,9 @@ const REFLECTION: [(&str, bool); 2] = [
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),
 ];
+
+/// The largest question about health, in bytes: a service's name. Anybody may ask.
+const MAX_HEALTH_BYTES: usize = 4 * 1024;
 
 /// Headers that a browser may send, and those that it may read.
 const SENT: [&str; 7] = [
@@ -53,6 +58,7 @@ pub struct ServerBuilder {
     reflection: bool,
     origins: Vec<String>,
     limits: Limits,
+    looks: Vec<Look>,
 }
 
 impl ServerBuilder {
@@ -67,6 +73,7 @@ impl ServerBuilder {
             reflection: true,
             origins: Vec::new(),
             limits: Limits::default(),
+            looks: Vec::new(),
         }
     }
 
@@ -126,6 +133,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Makes the server healthy only while this answers true. It is asked when somebody asks for the server's health, at most
+    /// once a second, and may take a second. With several of them, all have to.
+    #[must_use]
+    pub fn healthy_while<F>(mut self, look: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.looks.push(Box::new(move || look().boxed()));
+        self
+    }
+
     /// The server, if its access table has a row for each of its RPCs and no other.
     ///
     /// # Errors
@@ -159,7 +177,17 @@ impl ServerBuilder {
             // The lock is nobody else's yet, so this is done at once.
             let _ = health.set_service_status(service, ServingStatus::Serving).now_or_never();
         }
-        routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+        let now = Arc::new(now);
+        let clock = Arc::clone(&now);
+        let pulse = Arc::new(Pulse::new(
+            health.clone(),
+            self.services.clone(),
+            self.looks,
+            Box::new(move || clock()),
+        ));
+        let told = HealthServer::new(HealthService::from_health_reporter(health.clone()))
+            .max_decoding_message_size(MAX_HEALTH_BYTES);
+        routes.add_service(Watched::new(told, Arc::clone(&pulse)));
         if self.reflection {
             let told = restricted(&self.descriptors, &self.services);
             let reflection = || {
@@ -172,7 +200,7 @@ impl ServerBuilder {
             routes.add_service(reflection().build_v1().map_err(refused)?);
             routes.add_service(reflection().build_v1alpha().map_err(refused)?);
         }
-        let rules = Rules::new(verifier, access, watches, Box::new(now), &self.limits);
+        let rules = Rules::new(verifier, access, watches, Box::new(move || now()), &self.limits);
         Ok(Server {
             name: self.name,
             routes: routes.routes().prepare(),
@@ -180,6 +208,7 @@ impl ServerBuilder {
             limits: self.limits,
             cors,
             health,
+            pulse,
             services: self.services,
         })
     }

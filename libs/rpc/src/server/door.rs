@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use sluice_auth::Principal;
-use tonic::Status;
+use sluice_domain::Violations;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Service, ServiceExt as _};
 use tracing::{Instrument as _, Span};
 
@@ -87,11 +88,29 @@ where
             return Err(Fault::internal().into());
         }
     };
+    if let Some(fault) = explained(response.headers()) {
+        return Err(fault.into());
+    }
     if !admitted.watch {
         return Ok(response);
     }
     let stopping = rules.stopping().clone();
-    Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.place))))
+    Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.age, admitted.place))))
+}
+
+/// What the transport refused by itself, in our words: a message that is too large or does not decode.
+fn explained(headers: &HeaderMap) -> Option<Fault> {
+    let status = Status::from_header_map(headers).filter(|status| status.details().is_empty())?;
+    let rule = match status.code() {
+        Code::OutOfRange => "is larger than this RPC takes",
+        Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {
+            "is no message of this RPC's type"
+        }
+        _ => return None,
+    };
+    let mut violations = Violations::new();
+    violations.add("request", rule);
+    Some(Fault::invalid(violations))
 }
 
 /// The call's span. Only names that the contracts have get into it, nothing else of the request.

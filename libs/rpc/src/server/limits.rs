@@ -20,10 +20,14 @@ pub(crate) const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// What a server takes at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls under way at once, watches and open RPCs aside; beyond it they are shed.
+    /// Calls under way at once, watches and open RPCs aside; beyond it they are shed. One account may have a quarter of them.
     pub max_in_flight: usize,
-    /// Watches (RPCs whose answer is a stream) open at once; beyond it they are shed.
+    /// Watches (RPCs whose answer is a stream) open at once; beyond it they are shed. One account may have a quarter of them.
     pub max_watches: usize,
+    /// Streams open at once that need no token (health watches, reflection), places of their own; beyond it they are shed.
+    pub max_open_streams: usize,
+    /// How long a stream that needs no token may last; then it ends, and whoever still wants it asks again.
+    pub open_stream_age: Duration,
     /// The longest a call may take; a client may ask for less. Watches have only the client's.
     pub deadline: Duration,
     /// Headers of one request, in bytes, counted as HTTP/2 does (32 more for each).
@@ -45,6 +49,8 @@ impl Default for Limits {
         Self {
             max_in_flight: 1_024,
             max_watches: 1_024,
+            max_open_streams: 64,
+            open_stream_age: Duration::from_secs(10 * 60),
             deadline: Duration::from_secs(30),
             max_header_bytes: 16 * 1024,
             streams_per_connection: 256,

@@ -10,7 +10,7 @@ use std::future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf as _, BufMut as _, Bytes};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
@@ -21,6 +21,7 @@ use sluice_domain::{Secret, Span, Timestamp};
 use sluice_telemetry::TraceContext;
 use tokio::sync::{Notify, mpsc};
 use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -154,9 +155,13 @@ fn verifier() -> Verifier {
 }
 
 fn token(scopes: &[Scope]) -> String {
+    token_of("acme", scopes)
+}
+
+fn token_of(account: &str, scopes: &[Scope]) -> String {
     let signer = Signer::from_hs256("https://issuer.test", "dev", &Secret::new(SHARED)).unwrap();
     let principal =
-        Principal::new(Some("acme".parse().unwrap()), "user-7".parse().unwrap(), [], scopes.iter().copied());
+        Principal::new(Some(account.parse().unwrap()), "user-7".parse().unwrap(), [], scopes.iter().copied());
     signer.mint(&principal, NOW, Span::from_secs(600)).unwrap()
 }
 
@@ -205,6 +210,12 @@ fn request(path: &str, headers: &[(&'static str, &str)]) -> Request<Body> {
     request
 }
 
+/// A call of the victim by another account's producer.
+fn call_of(account: &str, method: &str) -> Request<Body> {
+    let value = format!("Bearer {}", token_of(account, &[Scope::EventsWrite]));
+    request(&path(method), &[("authorization", &value)])
+}
+
 /// A call of the victim by a producer.
 fn call(method: &str, headers: &[(&'static str, &str)]) -> Request<Body> {
     let mut request = request(&path(method), headers);
@@ -226,4 +237,43 @@ fn refusal(response: &Response<Body>) -> Refusal {
 
 fn code(response: &Response<Body>) -> Code {
     status(response.headers()).map_or(Code::Ok, |status| status.code())
+}
+
+/// Sends bytes as they are and reads any answer as nothing.
+#[derive(Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = ();
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = ();
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
+        buffer.advance(buffer.remaining());
+        Ok(Some(()))
+    }
 }

@@ -1,33 +1,52 @@
-//! The answer of a watch: a stream that holds its place among the watches and ends when the server stops.
+//! The answer of a watch: a stream that holds its place among the watches and ends when the server stops or its time is up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 use sluice_domain::Span;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::places::Place;
 use crate::fault::Fault;
 
 /// When a client may watch again, by then with another replica or this one started anew.
 const RETRY_AFTER: Span = Span::from_secs(1);
 
-/// A streamed answer, cut off with `UNAVAILABLE` once the server stops.
+/// A streamed answer, cut off with `UNAVAILABLE` at its end.
 pub(crate) struct WatchBody {
     inner: Body,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Pin<Box<dyn Future<Output = &'static str> + Send>>,
     ended: bool,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl WatchBody {
-    pub(crate) fn new(inner: Body, stopping: CancellationToken, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { inner, stopping: Box::pin(stopping.cancelled_owned()), ended: false, _place: place }
+    /// An answer that ends once `stopping` is cancelled, or at this age.
+    pub(crate) fn new(
+        inner: Body,
+        stopping: CancellationToken,
+        age: Option<Duration>,
+        place: Option<Place>,
+    ) -> Self {
+        let grown_old = async move {
+            match age {
+                Some(age) => tokio::time::sleep(age).await,
+                None => std::future::pending().await,
+            }
+        };
+        let end = async move {
+            tokio::select! {
+                () = stopping.cancelled_owned() => "the server is stopping; watch again",
+                () = grown_old => "the stream has lasted as long as one without a token may; ask again",
+            }
+        };
+        Self { inner, end: Box::pin(end), ended: false, _place: place }
     }
 }
 
@@ -42,9 +61,9 @@ impl http_body::Body for WatchBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.stopping.as_mut().poll(context).is_ready() {
+        if let Poll::Ready(why) = self.end.as_mut().poll(context) {
             self.ended = true;
-            let status = Status::from(Fault::unavailable("the server is stopping; watch again", RETRY_AFTER));
+            let status = Status::from(Fault::unavailable(why, RETRY_AFTER));
             let mut trailers = HeaderMap::new();
             return Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))));
         }

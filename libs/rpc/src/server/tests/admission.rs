@@ -82,7 +82,12 @@ async fn methods_that_are_not_served_here_are_unimplemented_with_any_token() {
     {
         let mut request = call("Greet", &[]);
         *request.uri_mut() = unknown.parse().unwrap();
-        assert_eq!(code(&stage.answer(request).await), Code::Unimplemented, "{unknown}");
+        let refusal = refusal(&stage.answer(request).await);
+        assert_eq!(
+            (refusal.code, refusal.known_reason()),
+            (Code::Unimplemented, Some(Reason::MethodUnknown)),
+            "{unknown}"
+        );
     }
 }
 
@@ -91,7 +96,14 @@ async fn headers_beyond_the_limit_are_refused_before_the_token_is_looked_at() {
     let stage = Stage::limited(Limits { max_header_bytes: 1_024, ..Limits::default() });
     let padding = "x".repeat(1_024);
     let refusal = refusal(&stage.answer(request(&path("Greet"), &[("padding", &padding)])).await);
-    assert_eq!(refusal.code, Code::ResourceExhausted);
+    assert_eq!(
+        (refusal.code, refusal.known_reason()),
+        (Code::InvalidArgument, Some(Reason::InvalidArgument))
+    );
+    assert_eq!(
+        (refusal.retry_after, refusal.violations.iter().next().unwrap().field.as_str()),
+        (None, "headers")
+    );
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! The same over a socket.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use futures_util::StreamExt as _;
 use sluice_auth::Scope;
-use sluice_domain::Secret;
+use sluice_domain::{Reason, Secret, Span};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -19,7 +21,8 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tower::{Service as _, ServiceExt as _};
 
 use super::{Stage, code, path, refusal, request, token};
-use crate::server::ServerError;
+use crate::fault::fault_of;
+use crate::server::{Server, ServerError};
 use crate::transport::Transport;
 
 /// A server on a port of its own.
@@ -159,4 +162,70 @@ async fn a_server_that_is_not_there_shows_in_the_call_as_unavailable() {
     let transport = Transport::connect(&format!("http://{address}"), None).unwrap();
     let refused = HealthClient::new(transport).check(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn what_the_transport_refuses_by_itself_has_a_reason_too() {
+    let stage = Stage::new();
+    let served = served(&stage).await;
+    let service = "x".repeat(8 * 1024);
+    let refused = HealthClient::new(served.transport(None)).check(HealthCheckRequest { service }).await;
+    let refused = fault_of(&refused.unwrap_err()).unwrap();
+    assert_eq!(
+        (refused.code, refused.known_reason()),
+        (Code::InvalidArgument, Some(Reason::InvalidArgument))
+    );
+    assert_eq!(refused.violations.iter().next().unwrap().description, "is larger than this RPC takes");
+
+    let mut grpc = tonic::client::Grpc::new(served.transport(None));
+    grpc.ready().await.unwrap();
+    // A length-delimited field that is cut off: as text where the health service expects its own message.
+    let garbage = tonic::Request::new(vec![0x0a_u8, 0x05, b'x']);
+    let check = http::uri::PathAndQuery::from_static("/grpc.health.v1.Health/Check");
+    let refused = grpc.unary(garbage, check, super::Raw).await.unwrap_err();
+    let refused = fault_of(&refused).unwrap();
+    assert_eq!(
+        (refused.code, refused.known_reason()),
+        (Code::InvalidArgument, Some(Reason::InvalidArgument))
+    );
+    assert_eq!(refused.violations.iter().next().unwrap().description, "is no message of this RPC's type");
+}
+
+#[tokio::test]
+async fn a_server_is_healthy_while_what_it_stands_on_is_and_looks_once_a_second() {
+    let (well, looks) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let at = Arc::new(AtomicI64::new(0));
+    let (seen, counted) = (Arc::clone(&well), Arc::clone(&looks));
+    let look = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(seen.load(Ordering::SeqCst))
+    };
+    let time = Arc::clone(&at);
+    let now = move || super::NOW.plus(Span::from_millis(time.load(Ordering::SeqCst)));
+    let builder = Server::builder("test").healthy_while(look);
+    let server = builder.build(super::verifier(), now).unwrap();
+    let status = || async {
+        let mut client = HealthClient::new(server.in_process("kubelet".parse().unwrap()));
+        client.check(HealthCheckRequest::default()).await.unwrap().into_inner().status
+    };
+    assert_eq!(status().await, 1);
+    well.store(false, Ordering::SeqCst);
+    at.store(999, Ordering::SeqCst);
+    assert_eq!((status().await, looks.load(Ordering::SeqCst)), (1, 1));
+    at.store(1_000, Ordering::SeqCst);
+    assert_eq!((status().await, looks.load(Ordering::SeqCst)), (2, 2));
+    well.store(true, Ordering::SeqCst);
+    at.store(2_000, Ordering::SeqCst);
+    assert_eq!(status().await, 1);
+    server.pulse.stop().await;
+    at.store(3_000, Ordering::SeqCst);
+    assert_eq!(status().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_of_what_a_server_stands_on_is_ill_health() {
+    let builder = Server::builder("test").healthy_while(std::future::pending);
+    let server = builder.build(super::verifier(), || super::NOW).unwrap();
+    let mut client = HealthClient::new(server.in_process("kubelet".parse().unwrap()));
+    assert_eq!(client.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 2);
 }

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use sluice_domain::Reason;
 use tonic::{Code, Status};
 
-use super::{Stage, call, code, refusal, request};
+use super::{Stage, call, call_of, code, refusal, request};
 use crate::server::Limits;
 
 #[tokio::test]
@@ -85,4 +85,44 @@ async fn a_watch_outlives_the_deadline_and_ends_as_unavailable_when_the_server_s
     let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(Status::from_header_map(&trailers).unwrap().code(), Code::Unavailable);
     assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn one_account_takes_a_quarter_of_the_places_and_no_more() {
+    let mut stage = Stage::limited(Limits { max_in_flight: 4, ..Limits::default() });
+    let door = stage.door();
+    let first = tokio::spawn(async move { tower::ServiceExt::oneshot(door, call("Wait", &[])).await });
+    assert_eq!(stage.told.recv().await, Some("begun"));
+
+    let shed = refusal(&stage.answer(call("Greet", &[])).await);
+    assert_eq!((shed.code, shed.known_reason()), (Code::ResourceExhausted, Some(Reason::Overloaded)));
+    assert_eq!((shed.metadata["account"].as_str(), shed.retry_after.is_some()), ("acme", true));
+    assert_eq!(code(&stage.answer(call_of("other", "Greet")).await), Code::Ok);
+
+    stage.open.notify_one();
+    assert_eq!(code(&first.await.unwrap().unwrap()), Code::Ok);
+    assert_eq!(code(&stage.answer(call("Greet", &[])).await), Code::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_without_a_token_have_few_places_of_their_own_and_end_in_time() {
+    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let stage = Stage::limited(Limits { max_open_streams: 1, max_watches: 1, ..Limits::default() });
+    let open = stage.answer(request(reflection, &[])).await;
+    assert_eq!(code(&open), Code::Ok);
+    assert_eq!(
+        refusal(&stage.answer(request(reflection, &[])).await).known_reason(),
+        Some(Reason::Overloaded)
+    );
+    assert_eq!(code(&stage.answer(call("Watch", &[])).await), Code::Ok);
+    drop(open);
+    assert_eq!(code(&stage.answer(request(reflection, &[])).await), Code::Ok);
+
+    let stopping = stage.server.rules.stopping().clone();
+    let age = Some(Limits::default().open_stream_age);
+    let mut old =
+        super::super::watch::WatchBody::new(tonic::body::Body::new(super::Endless), stopping, age, None);
+    assert!(tokio::time::timeout(Duration::from_secs(599), old.frame()).await.is_err());
+    let trailers = old.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(Status::from_header_map(&trailers).unwrap().code(), Code::Unavailable);
 }
