@@ -97,15 +97,15 @@ where
     tracing::info!(?settings, "starting");
     let supervisor = Supervisor::new(Shutdown::on_signal()?);
     let clock = Clock::system();
-    // Before anything is set to work: a process that can't be called would claim work and leave it.
     let verifier = process.tokens.verifier()?;
+    let database = Database::connect(&process.database, clock.clone(), &Options::default()).await?;
+    tracing::info!(durability = database.durability().await?, "database connected");
+    // Before anything is set to work: a process that can't be called would claim work and leave it.
     let public = listen(process.listen).await?;
     let internal = match process.internal_listen {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let database = Database::connect(&process.database, clock.clone(), &Options::default()).await?;
-    tracing::info!(durability = database.durability().await?, "database connected");
     let ground =
         Ground { database, clock: clock.clone(), entropy: Entropy::system(), supervisor: supervisor.clone() };
     let doors = wire(settings, ground).await.map_err(BootError::Service)?;
