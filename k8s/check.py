@@ -149,7 +149,9 @@ def probes(manifests):
                 probe = container.get(kind)
                 if probe is None:
                     yield f"pod {name}: needs a {kind}"
-                elif settings and "grpc" not in probe:
+                elif settings and kind == "livenessProbe" and "grpc" in probe:
+                    yield f"pod {name}: livenessProbe must not ask for health, which follows the database"
+                elif settings and kind != "livenessProbe" and "grpc" not in probe:
                     yield f"pod {name}: {kind} must ask over gRPC"
                 elif "grpc" in probe and probe["grpc"]["port"] not in ports:
                     yield f"pod {name}: {kind} asks a port that the container does not name"
