@@ -45,6 +45,12 @@ impl Caller {
         }
     }
 
+    /// Whether this caller is shown all of a webhook that it sees. Where AUTOMATION webhooks lead and how they prove themselves is
+    /// the admins' business: a path or a query often is a key. Members pick them by name.
+    pub fn sees_whole(&self, webhook: &Webhook) -> bool {
+        !matches!(self, Self::Member(_)) || webhook.kind == Kind::Event
+    }
+
     /// The owner a new webhook of this kind gets, and whether that is an admin.
     ///
     /// # Errors
@@ -158,6 +164,17 @@ mod tests {
         assert!(member.sees(&owned(Kind::Automation, "other")));
         assert!(!member.sees(&owned(Kind::Event, "other")));
         assert!(Caller::Admin(user("a")).sees(&owned(Kind::Event, "other")));
+    }
+
+    #[test]
+    fn members_are_shown_event_webhooks_whole_and_automation_ones_by_name() {
+        let member = Caller::Member(user("m"));
+        assert!(member.sees_whole(&owned(Kind::Event, "m")));
+        assert!(!member.sees_whole(&owned(Kind::Automation, "other")));
+        assert!(!member.sees_whole(&owned(Kind::Automation, "m")), "who was an admin once is a member now");
+        for caller in [Caller::Admin(user("a")), Caller::Service] {
+            assert!(caller.sees_whole(&owned(Kind::Automation, "other")));
+        }
     }
 
     #[test]

@@ -5,13 +5,31 @@ use proto::registry::v1 as wire;
 use sluice_domain::{Action, Allowance, Catalogue, Entitlements, Rate, Subscription};
 use sluice_rpc::convert::{to_duration, to_timestamp};
 
+use crate::access::Caller;
 use crate::authentication::Scheme;
 use crate::entitlements::Account;
 use crate::feed::{Change, Subject};
 use crate::store::Target;
 use crate::webhook::{Kind, State, Webhook};
 
-/// A webhook as clients see it: secrets are left empty.
+/// A webhook as this caller is shown it: whole, or enough to pick it by.
+pub(crate) fn webhook_for(caller: &Caller, shown: &Webhook) -> wire::Webhook {
+    let whole = webhook(shown);
+    if caller.sees_whole(shown) {
+        return whole;
+    }
+    wire::Webhook {
+        name: whole.name,
+        display_name: whole.display_name,
+        kind: whole.kind,
+        state: whole.state,
+        create_time: whole.create_time,
+        update_time: whole.update_time,
+        ..wire::Webhook::default()
+    }
+}
+
+/// A webhook as those who see everything are shown it: secrets are left empty.
 pub(crate) fn webhook(webhook: &Webhook) -> wire::Webhook {
     wire::Webhook {
         name: webhook.name(),

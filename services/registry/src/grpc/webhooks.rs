@@ -62,7 +62,7 @@ impl WebhookService for Webhooks {
         let creation = Creation { account: parent.0, draft, signing, request_id };
         let created = self.store.create_webhook(&caller, &creation).await?;
         Ok(Response::new(wire::CreateWebhookResponse {
-            webhook: Some(convert::webhook(&created.webhook)),
+            webhook: Some(convert::webhook_for(&caller, &created.webhook)),
             signing_secret: created.signing.reveal().to_string(),
         }))
     }
@@ -75,7 +75,7 @@ impl WebhookService for Webhooks {
         let name = ResourceName::<WebhookId>::in_field("name", &request.get_ref().name)?;
         name.open_to(&principal)?;
         let webhook = self.store.webhook(&name.account, name.id, &caller).await?;
-        Ok(Response::new(wire::GetWebhookResponse { webhook: Some(convert::webhook(&webhook)) }))
+        Ok(Response::new(wire::GetWebhookResponse { webhook: Some(convert::webhook_for(&caller, &webhook)) }))
     }
 
     async fn list_webhooks(
@@ -102,7 +102,7 @@ impl WebhookService for Webhooks {
         webhooks.truncate(size.get());
         let next = webhooks.last().filter(|_| more).map(|webhook| Cursor::after(webhook.id.to_bytes()));
         Ok(Response::new(wire::ListWebhooksResponse {
-            webhooks: webhooks.iter().map(convert::webhook).collect(),
+            webhooks: webhooks.iter().map(|webhook| convert::webhook_for(&caller, webhook)).collect(),
             next_page_token: next.map(|cursor| cursor.to_token(&listing)).unwrap_or_default(),
         }))
     }
@@ -124,7 +124,9 @@ impl WebhookService for Webhooks {
 
         let webhook =
             self.store.update_webhook(&caller, &name.account, name.id, etag(&held_etag), &change).await?;
-        Ok(Response::new(wire::UpdateWebhookResponse { webhook: Some(convert::webhook(&webhook)) }))
+        Ok(Response::new(wire::UpdateWebhookResponse {
+            webhook: Some(convert::webhook_for(&caller, &webhook)),
+        }))
     }
 
     async fn delete_webhook(

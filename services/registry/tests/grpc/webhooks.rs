@@ -2,6 +2,7 @@
 
 use proto::registry::v1 as wire;
 use proto::registry::v1::WebhookKind::{Automation, Event};
+use proto::registry::v1::authentication::Kind;
 use sluice_registry::config::Config;
 use tonic::Code;
 
@@ -23,7 +24,7 @@ async fn automation_webhooks_need_an_admin_and_a_plan_that_has_them() {
     assert!(held.owner_is_admin && held.owner == "root");
     let mut member = house.member("acme", "ann");
     let get = wire::GetWebhookRequest { name: held.name.clone() };
-    assert_eq!(member.get_webhook(get).await.unwrap().into_inner().webhook.unwrap(), held);
+    assert_eq!(member.get_webhook(get).await.unwrap().into_inner().webhook.unwrap().name, held.name);
     let rename = update(wire::Webhook { display_name: "x".into(), ..held.clone() }, &["display_name"]);
     assert_eq!(refused(member.update_webhook(rename.clone()).await).reason, "GLOBAL_ADMIN_REQUIRED");
     let delete = wire::DeleteWebhookRequest { name: held.name, etag: String::new() };
@@ -177,4 +178,45 @@ async fn an_update_takes_what_its_mask_names_under_its_etag() {
     let refusal = refused(admin.update_webhook(update(broken, &["kind", "display_name", "size"])).await);
     let fields: Vec<_> = refusal.violations.iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(fields, ["webhook.display_name", "update_mask", "update_mask"]);
+}
+
+#[tokio::test]
+async fn a_member_is_shown_of_automation_webhooks_only_what_they_are_picked_by() {
+    let house = House::open().await.with("acme", "advanced").await;
+    let mut admin = house.admin("acme");
+    for (at, kind) in [
+        Kind::Basic(wire::BasicAuthentication { username: "canary-user".into(), password: "p".into() }),
+        Kind::ApiKey(wire::ApiKeyAuthentication { header: "X-Canary".into(), key: "k".into() }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let wanted = wire::Webhook {
+            endpoint_url: "https://canary.example.com/path?key=canary".into(),
+            authentication: Some(wire::Authentication { kind: Some(kind) }),
+            ..webhook(Automation, &format!("w{at}"))
+        };
+        created(&mut admin, "acme", wanted).await;
+    }
+    let all = wire::ListWebhooksRequest { parent: "accounts/acme".into(), ..Default::default() };
+    let whole = admin.list_webhooks(all.clone()).await.unwrap().into_inner().webhooks;
+    let mut member = house.member("acme", "ann");
+    let told = member.list_webhooks(all).await.unwrap().into_inner().webhooks;
+    let expected: Vec<_> = whole
+        .into_iter()
+        .map(|whole| wire::Webhook {
+            name: whole.name,
+            display_name: whole.display_name,
+            kind: whole.kind,
+            state: whole.state,
+            create_time: whole.create_time,
+            update_time: whole.update_time,
+            ..wire::Webhook::default()
+        })
+        .collect();
+    assert_eq!(told, expected);
+    for one in expected {
+        let get = wire::GetWebhookRequest { name: one.name.clone() };
+        assert_eq!(member.get_webhook(get).await.unwrap().into_inner().webhook.unwrap(), one);
+    }
 }
