@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use proto::dispatcher::v1::{AttemptOutcome, Execution, ExecutionState, PauseReason};
-use proto::evaluator::v1::{Automation, IngestOutcome, Operator};
-use proto::event::v1::Event;
-use serde_json::json;
+use proto::evaluator::v1::IngestOutcome;
 use sluice_runtime::Clock;
 use sluice_testkit::{Answer, Receiver};
-use sluice_tests::requests::{automation, automation_webhook, compare, post, updated, won};
+use sluice_tests::requests::{automation, automation_webhook, event_webhook, noted, post, won};
 use sluice_tests::{Backend, micros, on_each_backend, until};
 
 use super::house::House;
@@ -23,14 +21,6 @@ async fn an_attempt_cut_off_by_a_kill_is_on_record_and_made_again() {
     tokio::join!(Box::pin(sqlite), Box::pin(postgres));
 }
 
-fn titled(title: &str, automation: Automation) -> Automation {
-    Automation { condition: Some(compare("deal.title", Operator::Is, &[title])), ..automation }
-}
-
-fn deal(id: &str, title: &str) -> Event {
-    updated(id, json!({"title": title}), json!({"title": title, "value": 1}))
-}
-
 fn numbers(execution: &Execution) -> Vec<(i32, AttemptOutcome)> {
     let attempts = &execution.deliveries[0].attempts;
     attempts.iter().map(|attempt| (attempt.number, attempt.outcome())).collect()
@@ -38,55 +28,55 @@ fn numbers(execution: &Execution) -> Vec<(i32, AttemptOutcome)> {
 
 async fn what_is_paused_and_what_is_to_be_retried_is_delivered_once_after_a_kill(backend: Backend) {
     let receiver = Receiver::start().await;
-    receiver.script("/broken", [Answer::status(503), Answer::status(200)]);
-    let settings = ["retry.first=1500ms", "retry.longest=3s"].map(|text| format!("dispatcher.{text}"));
+    receiver.script("/notes", [Answer::status(503), Answer::status(200)]);
+    // The kill has to come before the retry.
+    let settings = ["retry.first=3s", "retry.longest=3s"].map(|text| format!("dispatcher.{text}"));
     let settings = settings.each_ref().map(|text| (Service::Dispatcher, text.as_str()));
-    // Two may start at once.
+    // Two executions of automations may start at once.
     let mut house = House::open_with(backend, "tiny", &settings).await;
-    let (broken, _) = house.webhook(automation_webhook("Broken", &receiver.url("/broken"))).await;
-    let (good, _) = house.webhook(automation_webhook("Good", &receiver.url("/good"))).await;
-    house.automation(titled("retry", automation("Retry", [post(&broken, "1")]))).await;
-    house.automation(titled("good", automation("Good", [post(&good, "2")]))).await;
+    house.webhook(event_webhook("Notes", &receiver.url("/notes"), "note")).await;
+    let (shop, _) = house.webhook(automation_webhook("Shop", &receiver.url("/shop"))).await;
+    house.automation(automation("Tell the shop", [post(&shop, "1")])).await;
 
-    let retrying = house.fires(deal("e-1", "retry")).await;
-    let first = house.fires(deal("e-2", "good")).await;
-    house.shows(&first, ExecutionState::Succeeded).await;
-    let mut paused = Vec::new();
-    for number in 3..9 {
-        paused.push(house.fires(deal(&format!("e-{number}"), "good")).await);
+    let mut all = Vec::new();
+    for number in 0..8 {
+        all.push(house.fires(won(&format!("e-{number}"))).await);
     }
-    for name in &paused {
+    let (started, paused) = all.split_at(2);
+    for name in started {
+        house.shows(name, ExecutionState::Succeeded).await;
+    }
+    for name in paused {
         let pause = house.shows(name, ExecutionState::Paused).await.pause.unwrap();
         assert_eq!(pause.reason(), PauseReason::Quota);
     }
-    let waiting = house.shows(&retrying, ExecutionState::Waiting).await;
-    let due = micros(waiting.wait_until);
-
+    let retrying = house.fires(noted("n-1")).await;
+    let due = micros(house.shows(&retrying, ExecutionState::Waiting).await.wait_until);
     house.kill(Service::Dispatcher);
+    assert_eq!(receiver.hits_at("/notes").len(), 1, "the kill came before the retry");
     until("the retry is due", async || (Clock::system().now().as_micros() >= due).then_some(())).await;
     house.back(Service::Dispatcher).await;
 
     let retried = house.shows(&retrying, ExecutionState::Succeeded).await;
     assert_eq!(numbers(&retried), [(1, AttemptOutcome::FailedRetryable), (2, AttemptOutcome::Succeeded)]);
-    let second = &retried.deliveries[0].attempts[1];
-    assert!(micros(second.start_time) >= due, "{retried:?}");
-    for name in &paused {
+    assert!(micros(retried.deliveries[0].attempts[1].start_time) >= due, "{retried:?}");
+    for name in paused {
         let still = house.shows(name, ExecutionState::Paused).await;
         assert_eq!(still.attempt_count, 0, "a pause uses no attempt");
     }
-    let repeated = house.producer().ingest(deal("e-3", "good")).await.unwrap();
-    assert_eq!((repeated.outcome(), &repeated.executions), (IngestOutcome::Repeated, &paused[..1].to_vec()));
+    let repeated = house.producer().ingest(won("e-2")).await.unwrap();
+    assert_eq!((repeated.outcome(), &repeated.executions[..]), (IngestOutcome::Repeated, &paused[..1]));
 
     house.put_plan("advanced").await;
-    for name in &paused {
+    for name in paused {
         house.shows(name, ExecutionState::Succeeded).await;
     }
-    let all = house.admin().history().await.unwrap();
-    assert_eq!(all.len(), 8);
-    assert!(all.iter().all(|execution| execution.state() == ExecutionState::Succeeded), "{all:?}");
-    let hits = receiver.hits_at("/good");
+    let history = house.admin().history().await.unwrap();
+    assert_eq!(history.len(), 9);
+    assert!(history.iter().all(|one| one.state() == ExecutionState::Succeeded), "{history:?}");
+    let hits = receiver.hits_at("/shop");
     let ids: BTreeSet<&str> = hits.iter().map(|hit| hit.header("webhook-id")).collect();
-    assert_eq!((hits.len(), ids.len(), receiver.hits_at("/broken").len()), (7, 7, 2));
+    assert_eq!((hits.len(), ids.len(), receiver.hits_at("/notes").len()), (8, 8, 2));
 }
 
 async fn is_made_again(backend: Backend) {

@@ -104,13 +104,16 @@ async fn an_address_that_is_taken_is_named() {
 async fn a_dispatcher_that_can_not_serve_sends_nothing() {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(503), Answer::status(200)]);
-    let settings = [(Service::Dispatcher, "dispatcher.retry.first=500ms")];
+    // The kill has to come before the retry.
+    let retry = ["dispatcher.retry.first=3s", "dispatcher.retry.longest=3s"];
+    let settings = retry.map(|setting| (Service::Dispatcher, setting));
     let mut house = House::open_with(Backend::Sqlite, "advanced", &settings).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, "1")])).await;
     let name = house.fires(won("e-1")).await;
     let due = micros(house.shows(&name, ExecutionState::Waiting).await.wait_until);
     house.kill(Service::Dispatcher);
+    assert_eq!(receiver.hits().len(), 1, "the kill came before the retry");
     until("the retry is due", async || (Clock::system().now().as_micros() >= due).then_some(())).await;
 
     let no_key_file = r#"process.tokens.keys=[{ kid = "main", ed25519_file = "./nowhere.pem" }]"#;
