@@ -76,6 +76,12 @@ impl Caller {
         self.write(webhook.kind, entitlements)
     }
 
+    /// Whether the owner counts as a global admin once this caller has written the webhook: an owner who writes it as a member
+    /// does not any more, and it gets from then on what that member may see.
+    pub fn leaves_owner_admin(&self, webhook: &Webhook) -> bool {
+        webhook.owner_is_admin && !matches!(self, Self::Member(user) if *user == webhook.owner)
+    }
+
     /// The user behind the call; a service has none.
     pub const fn user(&self) -> Option<&UserId> {
         match self {
@@ -175,6 +181,15 @@ mod tests {
         for caller in [Caller::Admin(user("a")), Caller::Service] {
             assert!(caller.sees_whole(&owned(Kind::Automation, "other")));
         }
+    }
+
+    #[test]
+    fn an_owner_who_writes_as_a_member_is_no_admin_any_more() {
+        let webhook = Webhook { owner_is_admin: true, ..owned(Kind::Event, "ann") };
+        assert!(!Caller::Member(user("ann")).leaves_owner_admin(&webhook));
+        assert!(Caller::Admin(user("ann")).leaves_owner_admin(&webhook));
+        assert!(Caller::Admin(user("root")).leaves_owner_admin(&webhook));
+        assert!(!Caller::Admin(user("ann")).leaves_owner_admin(&owned(Kind::Event, "ann")));
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub struct Webhook {
     pub state: State,
     /// Who made it.
     pub owner: UserId,
-    /// Whether the owner was a global admin then.
+    /// Whether the owner was a global admin then, and at each change of their own since.
     pub owner_is_admin: bool,
     /// When it was made.
     pub created_at: Timestamp,

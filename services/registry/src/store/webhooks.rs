@@ -186,7 +186,8 @@ pub(super) async fn update(
     transaction
         .execute(
             "UPDATE webhooks SET display_name = $3, endpoint_url = $4, scheme = $5, scheme_detail = $6, credential = $7,
-                 subscription_object = $8, subscription_actions = $9, state = $10, updated_at = $11, version = $12
+                 subscription_object = $8, subscription_actions = $9, state = $10, updated_at = $11, version = $12,
+                 owner_is_admin = $13
              WHERE account = $1 AND id = $2",
             vec![
                 webhook.account.as_str().into(),
@@ -201,6 +202,7 @@ pub(super) async fn update(
                 webhook.state.as_str().into(),
                 webhook.updated_at.as_micros().into(),
                 webhook.version.into(),
+                webhook.owner_is_admin.into(),
             ],
         )
         .await?;

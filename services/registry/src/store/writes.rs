@@ -128,6 +128,7 @@ impl Store {
         let (mut webhook, sealed) = self.changeable(&transaction, caller, account, id, etag).await?;
         let now = transaction.now().await?;
         webhook.apply(change.clone(), now)?;
+        webhook.owner_is_admin = caller.leaves_owner_admin(&webhook);
         self.require_free_name(&transaction, &webhook).await?;
         let credential = match &change.authentication {
             Some(authentication) => self.seal_credential(&webhook, authentication.secret())?,

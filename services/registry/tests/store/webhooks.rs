@@ -277,3 +277,21 @@ async fn a_given_signing_secret_is_the_one_that_signs() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_admin_who_became_a_member_loses_sight_with_the_next_write() {
+    on_each_backend(|db| async move {
+        let (store, acme) = (advanced(&db).await, account("acme"));
+        let made = store.create_webhook(&admin(), &creation("acme", Kind::Event, "w")).await.unwrap().webhook;
+        let by_another = Change { state: Some(State::Disabled), ..Change::default() };
+        let other_admin = sluice_registry::access::Caller::Admin("else".parse().unwrap());
+        let held = store.update_webhook(&other_admin, &acme, made.id, None, &by_another).await.unwrap();
+        assert!(held.owner_is_admin);
+
+        let demoted = member("root");
+        let held = store.update_webhook(&demoted, &acme, made.id, None, &by_another).await.unwrap();
+        assert!(!held.owner_is_admin);
+        assert_eq!(store.webhook(&acme, made.id, &demoted).await.unwrap(), held);
+    })
+    .await;
+}
