@@ -11,6 +11,11 @@ use crate::error::Error;
 use crate::store::RequestId;
 use crate::webhook::{Change, DisplayName, Draft, Kind, State, check_subscription};
 
+/// The most actions a subscription may list: as many as there are.
+const MAX_ACTIONS: usize = 3;
+/// The most paths an update mask may have: more than a webhook has fields.
+const MAX_PATHS: usize = 20;
+
 /// What endpoints are judged by.
 #[derive(Debug, Clone)]
 pub(crate) struct Targets {
@@ -79,6 +84,10 @@ impl Reading {
             "*" => Some(None),
             named => self.violations.keep("webhook.subscription.object", named.parse()).map(Some),
         };
+        if given.actions.len() > MAX_ACTIONS {
+            self.violations.add("webhook.subscription.actions", format!("must be at most {MAX_ACTIONS}"));
+            return None;
+        }
         let mut actions = Vec::new();
         for (at, number) in given.actions.into_iter().enumerate() {
             match action(number) {
@@ -159,6 +168,10 @@ impl Reading {
         let paths = mask.map(|mask| mask.paths).unwrap_or_default();
         if paths.is_empty() {
             self.violations.add("update_mask", "is required and must name at least one field");
+        }
+        if paths.len() > MAX_PATHS {
+            self.violations.add("update_mask", format!("must name at most {MAX_PATHS} fields"));
+            return change;
         }
         let named = |field: &str| paths.iter().any(|path| path == field);
         if named("display_name") {
@@ -340,6 +353,16 @@ mod tests {
         reading.end().unwrap();
         assert_eq!(change.state, Some(State::Disabled));
         assert!(change.display_name.is_none() && change.endpoint.is_none() && change.subscription.is_none());
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_one_fault_however_long_it_is() {
+        let mut reading = Reading::default();
+        let subscription = event::Subscription { object: "deal".into(), actions: vec![9; 500_000] };
+        reading.draft(Some(wire::Webhook { subscription: Some(subscription), ..good() }), &targets());
+        assert_eq!(fields(reading), ["webhook.subscription.actions"]);
+        let (reading, change) = masked(&["state"; 21]);
+        assert_eq!((fields(reading), change.state), (vec!["update_mask".to_owned()], None));
     }
 
     #[test]
