@@ -132,6 +132,14 @@ impl Reading {
         read
     }
 
+    /// A display name to filter by; none given means all.
+    pub(crate) fn display_name_filter(&mut self, text: &str) -> Option<DisplayName> {
+        if text.is_empty() {
+            return None;
+        }
+        self.violations.keep("display_name", text.parse())
+    }
+
     /// What a new webhook is to be; `None` once something is wrong.
     pub(crate) fn draft(&mut self, given: Option<wire::Webhook>, targets: &Targets) -> Option<Draft> {
         let Some(given) = given else {

@@ -88,13 +88,13 @@ impl WebhookService for Webhooks {
         let parent: Option<AccountName> = reading.violations.keep("parent", asked.parent.parse());
         let size = reading.violations.keep("page_size", PageSize::from_wire(asked.page_size));
         let kind = reading.kind_filter(asked.kind);
+        let display_name = reading.display_name_filter(&asked.display_name);
         let listing = format!("{} {} {}", asked.parent, asked.kind, asked.display_name);
         let last = Cursor::from_token(&asked.page_token, &listing).and_then(last_of);
         let last = reading.violations.keep("page_token", last);
         let ((parent, size), last) = reading.finish(parent.zip(size).zip(last))?;
         parent.open_to(&principal)?;
 
-        let display_name = (!asked.display_name.is_empty()).then_some(asked.display_name);
         let filter = Filter { kind, display_name };
         // One more than the page holds tells whether there is a next one.
         let mut webhooks = self.store.webhooks(&parent.0, &caller, &filter, last, size.get() + 1).await?;

@@ -22,7 +22,7 @@ pub struct Filter {
     /// Only this kind.
     pub kind: Option<Kind>,
     /// Only the one of this name.
-    pub display_name: Option<String>,
+    pub display_name: Option<DisplayName>,
 }
 
 /// Secrets as they are kept: sealed.

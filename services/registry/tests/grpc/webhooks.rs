@@ -220,3 +220,51 @@ async fn a_member_is_shown_of_automation_webhooks_only_what_they_are_picked_by()
         assert_eq!(member.get_webhook(get).await.unwrap().into_inner().webhook.unwrap(), one);
     }
 }
+
+#[tokio::test]
+async fn a_name_that_no_webhook_can_have_is_refused_before_the_database_sees_it() {
+    let house = House::open().await.with("acme", "advanced").await;
+    for display_name in ["\0", "a\u{1b}", " a", &"x".repeat(121)] {
+        let list = wire::ListWebhooksRequest {
+            parent: "accounts/acme".to_owned(),
+            display_name: display_name.to_owned(),
+            ..wire::ListWebhooksRequest::default()
+        };
+        let refusal = refused(house.admin("acme").list_webhooks(list).await);
+        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "INVALID_ARGUMENT"));
+        assert_eq!(refusal.violations.iter().next().unwrap().field, "display_name");
+    }
+}
+
+#[tokio::test]
+async fn no_text_of_a_request_brings_a_control_character_to_the_database() {
+    let house = House::open().await.with("acme", "advanced").await;
+    let mut admin = house.admin("acme");
+    let held = created(&mut admin, "acme", webhook(Event, "w")).await;
+    let parent = || "accounts/a\0".to_owned();
+    let requests = [
+        admin.list_webhooks(wire::ListWebhooksRequest { parent: parent(), ..Default::default() }).await.err(),
+        admin.create_webhook(create("a\0", webhook(Event, "v"))).await.err(),
+        admin.create_webhook(create("acme", webhook(Event, "v\0"))).await.err(),
+        admin
+            .create_webhook(wire::CreateWebhookRequest {
+                request_id: "r\0".to_owned(),
+                ..create("acme", webhook(Event, "v"))
+            })
+            .await
+            .err(),
+        admin.get_webhook(wire::GetWebhookRequest { name: format!("{}\0", held.name) }).await.err(),
+        house.put("acme", "advanced\0", 2).await.err(),
+        house.put("acme\0", "advanced", 2).await.err(),
+    ];
+    for (at, status) in requests.into_iter().enumerate() {
+        let refusal = refused::<()>(Err(status.unwrap()));
+        assert_eq!(
+            (refusal.code, refusal.reason.as_str()),
+            (Code::InvalidArgument, "INVALID_ARGUMENT"),
+            "{at}"
+        );
+    }
+    let stale = wire::DeleteWebhookRequest { name: held.name, etag: "1\0".to_owned() };
+    assert_eq!(refused(admin.delete_webhook(stale).await).reason, "ETAG_MISMATCH");
+}
