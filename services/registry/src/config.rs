@@ -8,6 +8,7 @@ use sluice_egress::{Policy, PolicyError};
 use thiserror::Error;
 
 use crate::endpoint::Disclosure;
+use crate::limits::Limits;
 use crate::plans;
 use crate::seal::{KeyError, MasterKeys};
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub explain_targets: bool,
     /// `feed.…`: how changes are told to the other services.
     pub feed: Feed,
+    /// `limits.…`: how many webhooks an account may have.
+    pub limits: Limits,
 }
 
 /// The keys that secrets are sealed with; one of the two is needed.
@@ -117,6 +120,7 @@ impl Config {
     /// The first setting that can't be used.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.feed()?;
+        self.limits()?;
         self.policy()?;
         self.catalogue()?;
         self.master_keys()?;
@@ -184,6 +188,24 @@ impl Config {
         }
         Ok(&self.feed)
     }
+
+    /// How many webhooks an account may have, the numbers checked.
+    ///
+    /// # Errors
+    /// When a number is out of range.
+    pub fn limits(&self) -> Result<Limits, ConfigError> {
+        let Limits { event_webhooks, event_webhooks_per_member, automation_webhooks } = self.limits;
+        for (setting, number) in [
+            ("limits.event_webhooks", event_webhooks),
+            ("limits.event_webhooks_per_member", event_webhooks_per_member),
+            ("limits.automation_webhooks", automation_webhooks),
+        ] {
+            if !(1..=10_000).contains(&number) {
+                return Err(ConfigError::Number { setting, rule: "1 to 10,000" });
+            }
+        }
+        Ok(self.limits)
+    }
 }
 
 fn read(setting: &'static str, path: &Path) -> Result<String, ConfigError> {
@@ -220,6 +242,7 @@ mod tests {
     fn a_setting_out_of_range_is_named_with_its_rule() {
         let said = |text: &str| config(text).check().unwrap_err().to_string();
         assert!(said("feed.keep = 0").starts_with("feed.keep: must be"));
+        assert!(said("limits.event_webhooks = 0").starts_with("limits.event_webhooks: must be 1 to 10,000"));
         assert!(said("feed.poll = \"10ms\"").starts_with("feed.poll: must be 1s"));
         assert!(said("egress.allow = [\"10.0.0.1/8\"]").starts_with("egress.allow: "));
         assert!(said("accounts.default_plan = \"gold\"").starts_with("accounts.default_plan: must be"));

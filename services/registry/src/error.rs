@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::access::Denied;
 use crate::endpoint::ForbiddenTarget;
+use crate::limits::Reached;
 use crate::seal::{OpenError, SealError};
 
 /// What lies beneath a failure of ours; for logs, never for clients.
@@ -46,6 +47,9 @@ pub enum Error {
         /// The plan held.
         held: String,
     },
+    /// The account, or the member, has as many webhooks as it may.
+    #[error("{} of {} {} are used", .0.used, .0.of, .0.limit)]
+    LimitReached(Reached),
     /// The display name is taken.
     #[error("another webhook of the account is called {0:?}")]
     NameTaken(String),
@@ -92,6 +96,7 @@ impl Error {
             Self::GlobalAdminRequired => Reason::GlobalAdminRequired,
             Self::NotAUser => Reason::PermissionDenied,
             Self::PlanRequired { .. } => Reason::PlanRequired,
+            Self::LimitReached(_) => Reason::PlanLimitExceeded,
             Self::NameTaken(_) => Reason::NameTaken,
             Self::EtagMismatch => Reason::EtagMismatch,
             Self::RequestIdReused => Reason::RequestIdReused,
@@ -113,6 +118,9 @@ impl Error {
             Self::AccountUnknown(account) => vec![("account", account.to_string())],
             Self::PlanRequired { required, held } => {
                 vec![("plan_required", required.clone()), ("plan_held", held.clone())]
+            }
+            Self::LimitReached(Reached { limit, used, of }) => {
+                vec![("limit", (*limit).to_owned()), ("used", used.to_string()), ("of", of.to_string())]
             }
             Self::NameTaken(display_name) => vec![("display_name", display_name.clone())],
             Self::VersionOutdated { held } => vec![("version", held.to_string())],

@@ -6,6 +6,7 @@
 //! - [`authentication`]: how its requests prove themselves to the receiver;
 //! - [`seal`]: secrets at rest, bound to the place they belong to;
 //! - [`access`]: who may see and change which webhook;
+//! - [`limits`]: how many webhooks an account may have;
 //! - [`entitlements`]: an account, and the rule that a newer version replaces and an older one never wins;
 //! - [`plans`]: the catalogue that comes with Sluice;
 //! - [`feed`]: what a watcher is told;
@@ -25,6 +26,7 @@ pub mod entitlements;
 pub mod error;
 pub mod feed;
 pub mod grpc;
+pub mod limits;
 pub mod plans;
 pub mod seal;
 pub mod service;

@@ -66,6 +66,7 @@ impl Registry {
             keys: config.master_keys()?,
             entropy,
             keep_changes: feed.keep,
+            limits: config.limits()?,
         };
         let targets = Targets { policy: config.policy()?, disclosure: config.disclosure() };
         let watching = Watching { clock, poll: feed.poll, page: WATCH_PAGE };

@@ -28,6 +28,7 @@ use sluice_storage::{Backend, Database, Migration, MigrationError, Query as _, S
 use tokio::sync::watch as signal;
 
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::seal::{MasterKeys, Place};
 
 pub use changes::Place as FeedPlace;
@@ -59,6 +60,8 @@ pub struct Setup {
     pub entropy: Entropy,
     /// How many changes the feed keeps.
     pub keep_changes: i64,
+    /// How many webhooks an account may have.
+    pub limits: Limits,
 }
 
 /// The registry's tables; cheap to clone.

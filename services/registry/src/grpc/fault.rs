@@ -46,7 +46,7 @@ const fn code(reason: Reason) -> Code {
         Reason::InvalidArgument | Reason::TargetForbidden => Code::InvalidArgument,
         Reason::NotFound => Code::NotFound,
         Reason::PermissionDenied | Reason::GlobalAdminRequired => Code::PermissionDenied,
-        Reason::AccountUnknown | Reason::PlanRequired => Code::FailedPrecondition,
+        Reason::AccountUnknown | Reason::PlanRequired | Reason::PlanLimitExceeded => Code::FailedPrecondition,
         Reason::NameTaken | Reason::RequestIdReused | Reason::VersionReused => Code::AlreadyExists,
         Reason::EtagMismatch | Reason::VersionOutdated => Code::Aborted,
         Reason::CursorTooOld => Code::OutOfRange,

@@ -10,6 +10,7 @@ use crate::access::Caller;
 use crate::authentication::Scheme;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::limits::Count;
 use crate::webhook::{DisplayName, Kind, Webhook};
 
 /// Everything but the secrets, in the order [`read`] takes it.
@@ -137,6 +138,23 @@ pub(super) async fn is_taken(
         )
         .await?;
     Ok(row.is_some())
+}
+
+/// How many webhooks of this kind the account has, and how many of them this owner.
+pub(super) async fn count(
+    transaction: &Transaction,
+    account: &AccountId,
+    kind: Kind,
+    owner: &UserId,
+) -> Result<Count, Error> {
+    let row = transaction
+        .one(
+            "SELECT COUNT(*), COUNT(CASE WHEN owner = $3 THEN 1 END) FROM webhooks WHERE account = $1 AND kind = $2",
+            vec![account.as_str().into(), kind.as_str().into(), owner.as_str().into()],
+        )
+        .await?
+        .ok_or_else(|| StorageError::decode("a count without a row"))?;
+    Ok(Count { of_kind: row.at(0)?, of_owner: row.at(1)? })
 }
 
 /// Adds a row.

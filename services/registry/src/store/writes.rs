@@ -40,7 +40,7 @@ impl Store {
     /// Makes a webhook, or finds the one that the same request made before.
     ///
     /// # Errors
-    /// When the account, the plan or the caller may not have it, when the name is taken, or when the request id was used
+    /// When the account, the plan or the caller may not have it or has as many as it may, when the name is taken, or when the request id was used
     /// for something else.
     pub async fn create_webhook(&self, caller: &Caller, creation: &Creation) -> Result<Created, Error> {
         retried(|| self.try_create(caller, creation)).await
@@ -63,6 +63,8 @@ impl Store {
         let (owner, owner_is_admin) = caller
             .create(draft.kind, &held.entitlements)
             .map_err(|denied| Error::denied(denied, "", self.catalogue().first_with_automations()))?;
+        let count = webhooks::count(&transaction, account, draft.kind, &owner).await?;
+        self.0.setup.limits.admit(caller, draft.kind, count).map_err(Error::LimitReached)?;
         let origin = Origin { account: account.clone(), id: self.mint(now), owner, owner_is_admin, at: now };
         let webhook = draft.clone().into_webhook(origin);
         self.require_free_name(&transaction, &webhook).await?;

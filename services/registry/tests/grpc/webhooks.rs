@@ -268,3 +268,16 @@ async fn no_text_of_a_request_brings_a_control_character_to_the_database() {
     let stale = wire::DeleteWebhookRequest { name: held.name, etag: "1\0".to_owned() };
     assert_eq!(refused(admin.delete_webhook(stale).await).reason, "ETAG_MISMATCH");
 }
+
+#[tokio::test]
+async fn a_member_with_as_many_event_webhooks_as_one_may_have_is_told_so() {
+    let house = House::open().await.with("acme", "essential").await;
+    let mut ann = house.member("acme", "ann");
+    for at in 0..10 {
+        created(&mut ann, "acme", webhook(Event, &format!("w{at}"))).await;
+    }
+    let refusal = refused(ann.create_webhook(create("acme", webhook(Event, "one more"))).await);
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::FailedPrecondition, "PLAN_LIMIT_EXCEEDED"));
+    let told = ["limit", "used", "of"].map(|key| refusal.metadata[key].clone());
+    assert_eq!(told, ["event_webhooks_per_member", "10", "10"]);
+}

@@ -5,6 +5,7 @@ use sluice_registry::access::Caller;
 use sluice_registry::authentication::Authentication;
 use sluice_registry::endpoint::Endpoint;
 use sluice_registry::entitlements::Put;
+use sluice_registry::limits::Limits;
 use sluice_registry::plans;
 use sluice_registry::seal::MasterKeys;
 use sluice_registry::store::{Creation, Setup, Store, Watching};
@@ -20,6 +21,7 @@ pub(crate) fn setup() -> Setup {
         keys: MasterKeys::parse(&MasterKeys::encode(1, &[7; 32])).unwrap(),
         entropy: Entropy::system(),
         keep_changes: 100_000,
+        limits: Limits::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use sluice_domain::{Secret, Span};
 use sluice_registry::authentication::Authentication;
 use sluice_registry::error::Error;
+use sluice_registry::limits::Limits;
 use sluice_registry::seal::MasterKeys;
 use sluice_registry::store::{Creation, Filter, Setup, Store};
 use sluice_registry::webhook::{Change, Kind, State};
@@ -107,9 +108,9 @@ async fn pages_are_by_key_oldest_first_and_show_what_the_caller_may_see() {
         assert_eq!(list(member("ann"), Filter::default(), None, 9).await, ids);
         let events = Filter { kind: Some(Kind::Event), display_name: None };
         assert_eq!(list(admin(), events, None, 9).await, [ids[1], ids[3]]);
-        let named = Filter { kind: None, display_name: Some("w4".to_owned()) };
+        let named = Filter { kind: None, display_name: Some("w4".parse().unwrap()) };
         assert_eq!(list(member("bob"), named, None, 9).await, [ids[4]]);
-        let hidden = Filter { kind: None, display_name: Some("w3".to_owned()) };
+        let hidden = Filter { kind: None, display_name: Some("w3".parse().unwrap()) };
         assert!(list(member("bob"), hidden, None, 9).await.is_empty());
     })
     .await;
@@ -292,6 +293,41 @@ async fn an_admin_who_became_a_member_loses_sight_with_the_next_write() {
         let held = store.update_webhook(&demoted, &acme, made.id, None, &by_another).await.unwrap();
         assert!(!held.owner_is_admin);
         assert_eq!(store.webhook(&acme, made.id, &demoted).await.unwrap(), held);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn as_many_webhooks_are_made_as_the_limits_allow() {
+    on_each_backend(|db| async move {
+        let limits = Limits { event_webhooks: 3, event_webhooks_per_member: 2, automation_webhooks: 1 };
+        let store = open_with(db.database(), Setup { limits, ..setup() }).await;
+        let acme = account("acme");
+        for name in ["acme", "other"] {
+            store.put_entitlements(&account(name), &put("advanced", 1)).await.unwrap();
+        }
+        let (ann, bob, root) = (member("ann"), member("bob"), admin());
+        let make = async |caller, kind, name: &str| {
+            store.create_webhook(caller, &creation("acme", kind, name)).await.map(|made| made.webhook.id)
+        };
+        let reached = |made: Result<_, Error>| match made {
+            Err(Error::LimitReached(reached)) => (reached.limit, reached.used, reached.of),
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("made beyond the limit"),
+        };
+        let first = make(&ann, Kind::Event, "1").await.unwrap();
+        make(&ann, Kind::Event, "2").await.unwrap();
+        let refused = reached(make(&ann, Kind::Event, "3").await);
+        assert_eq!(refused, ("event_webhooks_per_member", 2, 2));
+        make(&bob, Kind::Event, "3").await.unwrap();
+        assert_eq!(reached(make(&bob, Kind::Event, "4").await), ("event_webhooks", 3, 3));
+        assert_eq!(reached(make(&root, Kind::Event, "4").await), ("event_webhooks", 3, 3));
+        make(&root, Kind::Automation, "5").await.unwrap();
+        assert_eq!(reached(make(&root, Kind::Automation, "6").await), ("automation_webhooks", 1, 1));
+
+        store.delete_webhook(&ann, &acme, first, None).await.unwrap();
+        make(&ann, Kind::Event, "4").await.unwrap();
+        store.create_webhook(&ann, &creation("other", Kind::Event, "1")).await.unwrap();
     })
     .await;
 }

@@ -49,13 +49,15 @@ pub struct Registry {
     pub accounts: registry::Accounts,
     /// `registry.feed.…`: how changes are told to the other services.
     pub feed: registry::Feed,
+    /// `registry.limits.…`: how many webhooks an account may have.
+    pub limits: sluice_registry::limits::Limits,
 }
 
 impl Registry {
     /// Callers and operators are the same people here, so refused targets explain themselves.
     pub(super) fn into_config(self, egress: sluice_egress::Settings) -> registry::Config {
-        let Self { sealing, plans_file, accounts, feed } = self;
-        registry::Config { sealing, plans_file, accounts, egress, explain_targets: true, feed }
+        let Self { sealing, plans_file, accounts, feed, limits } = self;
+        registry::Config { sealing, plans_file, accounts, egress, explain_targets: true, feed, limits }
     }
 }
 
