@@ -80,6 +80,9 @@ pub enum Error {
     /// The database has no room.
     #[error("the database is out of space")]
     StorageFull(#[source] Source),
+    /// What a webhook's requests are proved and signed with does not open: somebody has to bring the key back, or set them anew.
+    #[error("the webhook's secrets can't be opened")]
+    CredentialsUnreadable(#[source] Source),
     /// A fault of ours.
     #[error("an internal fault")]
     Internal(#[source] Source),
@@ -105,6 +108,7 @@ impl Error {
             Self::CursorTooOld => Reason::CursorTooOld,
             Self::Contended(_) | Self::Unavailable(_) => Reason::Unavailable,
             Self::StorageFull(_) => Reason::StorageFull,
+            Self::CredentialsUnreadable(_) => Reason::CredentialsUnreadable,
             Self::Internal(_) => Reason::Internal,
         }
     }
@@ -171,7 +175,7 @@ impl From<SealError> for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        Self::Internal(error.into())
+        Self::CredentialsUnreadable(error.into())
     }
 }
 

@@ -46,7 +46,10 @@ const fn code(reason: Reason) -> Code {
         Reason::InvalidArgument | Reason::TargetForbidden => Code::InvalidArgument,
         Reason::NotFound => Code::NotFound,
         Reason::PermissionDenied | Reason::GlobalAdminRequired => Code::PermissionDenied,
-        Reason::AccountUnknown | Reason::PlanRequired | Reason::PlanLimitExceeded => Code::FailedPrecondition,
+        Reason::AccountUnknown
+        | Reason::PlanRequired
+        | Reason::PlanLimitExceeded
+        | Reason::CredentialsUnreadable => Code::FailedPrecondition,
         Reason::NameTaken | Reason::RequestIdReused | Reason::VersionReused => Code::AlreadyExists,
         Reason::EtagMismatch | Reason::VersionOutdated => Code::Aborted,
         Reason::CursorTooOld => Code::OutOfRange,
@@ -60,6 +63,9 @@ const fn code(reason: Reason) -> Code {
 fn log(error: &Error) {
     match error {
         Error::Internal(source) => tracing::error!(error = %source, "a call failed"),
+        Error::CredentialsUnreadable(source) => {
+            tracing::error!(error = %source, "a sealed secret does not open")
+        }
         Error::Contended(source) | Error::Unavailable(source) | Error::StorageFull(source) => {
             tracing::warn!(error = %source, "the database could not serve a call");
         }

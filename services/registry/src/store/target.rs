@@ -24,7 +24,7 @@ impl Store {
     /// Opens the secrets of a webhook for one request.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such webhook; [`Error::Internal`] when a secret does not open.
+    /// [`Error::NotFound`] when there is no such webhook; [`Error::CredentialsUnreadable`] when a secret does not open.
     pub async fn target(&self, account: &AccountId, id: WebhookId) -> Result<Target, Error> {
         let (webhook, sealed) = webhooks::find_sealed(&self.0.database.read(), account, id)
             .await?
@@ -34,7 +34,8 @@ impl Store {
             None => None,
             Some(blob) => {
                 let secret = self.0.setup.keys.open(place(Purpose::Credential, account, id), blob)?;
-                let text = std::str::from_utf8(&secret).map_err(|error| Error::Internal(error.into()))?;
+                let text = std::str::from_utf8(&secret)
+                    .map_err(|error| Error::CredentialsUnreadable(error.into()))?;
                 webhook.scheme.header(&Secret::new(text))
             }
         };
@@ -48,6 +49,6 @@ impl Store {
     ) -> Result<sluice_signing::Secret, Error> {
         let place = place(Purpose::Signing, &webhook.account, webhook.id);
         let bytes = self.0.setup.keys.open(place, &sealed.signing)?;
-        sluice_signing::Secret::from_bytes(&bytes).map_err(|error| Error::Internal(error.into()))
+        sluice_signing::Secret::from_bytes(&bytes).map_err(|error| Error::CredentialsUnreadable(error.into()))
     }
 }

@@ -80,3 +80,13 @@ async fn an_account_is_told_with_the_humblest_plan_that_has_automations() {
     let (_, Change::Account(told)) = next(&mut stream).await else { panic!("an account") };
     assert_eq!(told, put);
 }
+
+#[tokio::test]
+async fn a_target_whose_secrets_do_not_open_is_refused_with_a_reason_of_its_own() {
+    let house = House::open().await.with("acme", "advanced").await;
+    let held = created(&mut house.admin("acme"), "acme", webhook(Event, "w")).await;
+    house.execute("UPDATE webhooks SET signing_secret = x'00'").await;
+    let resolve = wire::ResolveTargetRequest { name: held.name };
+    let refusal = refused(house.feed().resolve_target(resolve).await);
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::FailedPrecondition, "CREDENTIALS_UNREADABLE"));
+}

@@ -14,7 +14,7 @@ use sluice_registry::seal::MasterKeys;
 use sluice_registry::service::{Deps, Registry};
 use sluice_rpc::{Refusal, Server, Transport, fault_of};
 use sluice_runtime::{Clock, Entropy, Shutdown};
-use sluice_storage::{Database, DatabaseUrl, Options};
+use sluice_storage::{Database, DatabaseUrl, Options, Query as _};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -26,6 +26,7 @@ pub(crate) struct House {
     internal: Transport,
     signer: Signer,
     folder: TempDir,
+    database: Database,
     shutdown: Shutdown,
 }
 
@@ -40,8 +41,12 @@ impl House {
         let url = DatabaseUrl::sqlite(folder.path().join("registry.db"));
         let (clock, shutdown) = (Clock::system(), Shutdown::new());
         let database = Database::connect(&url, clock.clone(), &Options::default()).await.unwrap();
-        let deps =
-            Deps { database, clock: clock.clone(), entropy: Entropy::system(), shutdown: shutdown.clone() };
+        let deps = Deps {
+            database: database.clone(),
+            clock: clock.clone(),
+            entropy: Entropy::system(),
+            shutdown: shutdown.clone(),
+        };
         let registry = Registry::start(&config, deps).await.unwrap();
 
         let secret = Secret::new(TOKEN_SECRET);
@@ -58,7 +63,7 @@ impl House {
         let stop = shutdown.clone();
         tokio::spawn(async move { public.serve(listener, stop.triggered()).await.unwrap() });
         let internal = internal.in_process("dispatcher".parse().unwrap());
-        Self { address, internal, signer, folder, shutdown }
+        Self { address, internal, signer, folder, database, shutdown }
     }
 
     /// With this account on this plan.
@@ -115,6 +120,13 @@ impl House {
 
     pub(crate) fn internal(&self) -> Transport {
         self.internal.clone()
+    }
+
+    /// Does something to the registry's database behind its back.
+    pub(crate) async fn execute(&self, statement: &str) {
+        let transaction = self.database.write().await.unwrap();
+        transaction.execute(statement, Vec::new()).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     pub(crate) fn folder(&self) -> &Path {

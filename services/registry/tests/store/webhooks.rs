@@ -196,7 +196,7 @@ async fn what_an_old_key_sealed_opens_while_that_key_is_configured() {
 
         let newest = open_with(db.database(), keys(key(2, 8))).await;
         assert!(newest.target(&acme, fresh).await.is_ok());
-        assert!(matches!(newest.target(&acme, id).await, Err(Error::Internal(_))));
+        assert!(matches!(newest.target(&acme, id).await, Err(Error::CredentialsUnreadable(_))));
     })
     .await;
 }
@@ -216,7 +216,7 @@ async fn a_sealed_secret_moved_to_another_row_does_not_open() {
         assert_eq!(transaction.execute(moved, ids).await.unwrap(), 1);
         transaction.commit().await.unwrap();
         assert!(store.target(&acme, one).await.is_ok());
-        assert!(matches!(store.target(&acme, two).await, Err(Error::Internal(_))));
+        assert!(matches!(store.target(&acme, two).await, Err(Error::CredentialsUnreadable(_))));
     })
     .await;
 }
