@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use sluice_domain::{AccountId, Reason, Violations};
+use sluice_domain::{AccountId, Reason, Violation, Violations};
 use thiserror::Error;
 
 use crate::access::Denied;
@@ -117,7 +117,7 @@ impl Error {
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::NotFound { resource, name } => {
-                vec![("resource", (*resource).to_owned()), ("name", name.clone())]
+                vec![("resource_type", (*resource).to_owned()), ("resource_name", name.clone())]
             }
             Self::AccountUnknown(account) => vec![("account", account.to_string())],
             Self::PlanRequired { required, held } => {
@@ -132,15 +132,19 @@ impl Error {
         }
     }
 
-    /// The one field at fault, for a refusal that has a reason of its own.
-    pub const fn field(&self) -> Option<&'static str> {
-        match self {
-            Self::TargetForbidden(_) => Some("webhook.endpoint_url"),
-            Self::NameTaken(_) => Some("webhook.display_name"),
-            Self::RequestIdReused => Some("request_id"),
-            Self::VersionOutdated { .. } | Self::VersionReused => Some("version"),
-            _ => None,
-        }
+    /// The one field at fault and the rule it breaks, for a refusal that has a reason of its own.
+    pub fn violation(&self) -> Option<Violation> {
+        let (field, description) = match self {
+            Self::TargetForbidden(forbidden) => ("webhook.endpoint_url", forbidden.to_string()),
+            Self::NameTaken(_) => {
+                ("webhook.display_name", "must not be the name of another webhook of the account".to_owned())
+            }
+            Self::RequestIdReused => ("request_id", "must not be used for two different requests".to_owned()),
+            Self::VersionOutdated { held } => ("version", format!("must be above {held}, which is in force")),
+            Self::VersionReused => ("version", "must be a new one for other content".to_owned()),
+            _ => return None,
+        };
+        Some(Violation { field: field.to_owned(), description })
     }
 
     /// A webhook that the caller can't see or that isn't there: one answer for both.

@@ -1,8 +1,8 @@
 //! The one way from the registry's error to a refusal.
 
-use sluice_domain::{Reason, Span};
+use sluice_domain::{Span, Violation};
 use sluice_rpc::Fault;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::error::Error;
 
@@ -12,50 +12,27 @@ const RETRY: Span = Span::from_secs(1);
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         log(&error);
-        match &error {
-            Error::Invalid(violations) => return Self::invalid(violations.clone()),
-            Error::NotFound { resource, name } => return Self::not_found(resource, name),
-            Error::AccountUnknown(account) => return Self::account_unknown(account),
-            Error::Contended(_) | Error::Unavailable(_) => {
-                return Self::unavailable(error.to_string(), RETRY);
+        let fault = match &error {
+            Error::Invalid(violations) => Self::invalid(violations.clone()),
+            Error::NotFound { resource, name } => Self::not_found(resource, name),
+            Error::AccountUnknown(account) => Self::account_unknown(account),
+            Error::Contended(_) | Error::Unavailable(_) => Self::unavailable(error.to_string(), RETRY),
+            Error::Internal(_) => Self::internal(),
+            _ => Self::of(error.reason(), error.to_string()),
+        };
+        let fault = error.metadata().into_iter().fold(fault, |fault, (key, value)| fault.with(key, value));
+        match error.violation() {
+            Some(Violation { field, description }) => {
+                fault.with("field", &field).violation(field, description)
             }
-            Error::Internal(_) => return Self::internal(),
-            _ => {}
+            None => fault,
         }
-        let reason = error.reason();
-        let mut fault = Self::new(code(reason), reason, error.to_string());
-        for (key, value) in error.metadata() {
-            fault = fault.with(key, value);
-        }
-        if let Some(field) = error.field() {
-            fault = fault.with("field", field);
-        }
-        fault
     }
 }
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         Fault::from(error).into()
-    }
-}
-
-/// The code of each reason, after AIP-193.
-const fn code(reason: Reason) -> Code {
-    match reason {
-        Reason::InvalidArgument | Reason::TargetForbidden => Code::InvalidArgument,
-        Reason::NotFound => Code::NotFound,
-        Reason::PermissionDenied | Reason::GlobalAdminRequired => Code::PermissionDenied,
-        Reason::AccountUnknown
-        | Reason::PlanRequired
-        | Reason::PlanLimitExceeded
-        | Reason::CredentialsUnreadable => Code::FailedPrecondition,
-        Reason::NameTaken | Reason::RequestIdReused | Reason::VersionReused => Code::AlreadyExists,
-        Reason::EtagMismatch | Reason::VersionOutdated => Code::Aborted,
-        Reason::CursorTooOld => Code::OutOfRange,
-        Reason::StorageFull => Code::ResourceExhausted,
-        Reason::Unavailable => Code::Unavailable,
-        _ => Code::Internal,
     }
 }
 
@@ -70,5 +47,18 @@ fn log(error: &Error) {
             tracing::warn!(error = %source, "the database could not serve a call");
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_named_by_the_keys_of_the_contract() {
+        let fault = Fault::from(Error::no_webhook("accounts/a/webhooks/w"));
+        assert_eq!(fault.metadata()["resource_type"], "webhook");
+        assert_eq!(fault.metadata()["resource_name"], "accounts/a/webhooks/w");
+        assert_eq!(fault.metadata().len(), 2);
     }
 }

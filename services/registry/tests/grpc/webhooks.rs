@@ -81,6 +81,7 @@ async fn a_forbidden_target_has_one_reason_and_tells_nothing_of_our_network() {
         let refusal = refused::<()>(Err(status.clone()));
         assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "TARGET_FORBIDDEN"));
         assert_eq!(refusal.metadata["field"], "webhook.endpoint_url");
+        assert_eq!(refusal.violations.iter().next().unwrap().field, "webhook.endpoint_url");
         said.push(status.message().to_owned());
     }
     said.dedup();
@@ -110,9 +111,11 @@ async fn a_repeated_creation_gets_the_same_webhook_and_secret() {
     };
     let reused = refused(admin.create_webhook(other).await);
     assert_eq!((reused.code, reused.reason.as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    assert_eq!(reused.violations.iter().next().unwrap().field, "request_id");
     let taken = refused(admin.create_webhook(create("acme", webhook(Event, "Won"))).await);
     assert_eq!((taken.code, taken.reason.as_str()), (Code::AlreadyExists, "NAME_TAKEN"));
     assert_eq!(taken.metadata["field"], "webhook.display_name");
+    assert_eq!(taken.violations.iter().next().unwrap().field, "webhook.display_name");
 }
 
 #[tokio::test]
