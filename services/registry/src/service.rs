@@ -79,7 +79,8 @@ impl Registry {
     /// # Errors
     /// Never for the table of this crate; a test builds it.
     pub fn add_public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
-        Ok(server.service(self.webhooks()).service(self.accounts()).access(table::public()?))
+        let server = server.service(self.webhooks()).service(self.accounts()).access(table::public()?);
+        Ok(self.with_health(server))
     }
 
     /// Adds what Sluice's own services call: the feed, targets, and the reads of the public services.
@@ -92,7 +93,16 @@ impl Registry {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_INTERNAL_BYTES);
         let server = server.service(feed).service(self.webhooks()).service(self.accounts());
-        Ok(server.access(table::internal()?))
+        Ok(self.with_health(server.access(table::internal()?)))
+    }
+
+    /// Healthy while the database answers.
+    fn with_health(&self, server: ServerBuilder) -> ServerBuilder {
+        let store = self.store.clone();
+        server.healthy_while(move || {
+            let store = store.clone();
+            async move { store.answers().await }
+        })
     }
 
     fn webhooks(&self) -> WebhookServiceServer<Webhooks> {

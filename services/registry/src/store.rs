@@ -20,6 +20,7 @@ mod watch;
 mod webhooks;
 mod writes;
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use sluice_domain::{Catalogue, Timestamp, WebhookId};
@@ -84,6 +85,17 @@ impl Store {
     pub async fn open(database: Database, setup: Setup) -> Result<Self, MigrationError> {
         sluice_storage::migrate(&database, MIGRATIONS).await?;
         Ok(Self(Arc::new(Inner { database, setup, head: signal::Sender::new(0) })))
+    }
+
+    /// Whether the database answers.
+    pub async fn answers(&self) -> bool {
+        match self.feed_place().await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, cause = error.source().map(tracing::field::display), "the database does not answer");
+                false
+            }
+        }
     }
 
     /// The plans it works with.

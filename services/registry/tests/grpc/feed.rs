@@ -90,3 +90,21 @@ async fn a_target_whose_secrets_do_not_open_is_refused_with_a_reason_of_its_own(
     let refusal = refused(house.feed().resolve_target(resolve).await);
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::FailedPrecondition, "CREDENTIALS_UNREADABLE"));
 }
+
+#[tokio::test]
+async fn a_registry_whose_database_does_not_answer_says_that_it_is_not_serving() {
+    use tonic_health::ServingStatus;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    for hurt in [false, true] {
+        let house = House::open().await;
+        if hurt {
+            house.execute("DROP TABLE feed").await;
+        }
+        let expected = if hurt { ServingStatus::NotServing } else { ServingStatus::Serving };
+        for transport in [house.anonymous(), house.internal()] {
+            let answer = HealthClient::new(transport).check(HealthCheckRequest::default()).await.unwrap();
+            assert_eq!(answer.into_inner().status, expected as i32);
+        }
+    }
+}
