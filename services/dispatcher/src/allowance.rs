@@ -3,6 +3,9 @@
 use chrono::{Datelike as _, Months};
 use sluice_domain::{Allowance, Timestamp};
 
+/// The amount that stands for no end.
+const UNLIMITED: i64 = i64::MAX;
+
 /// An allowance in force: the period that runs and what is used of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllowanceLedger {
@@ -25,6 +28,26 @@ impl AllowanceLedger {
         Self { promised, start, end, granted: 0, used: 0 }
     }
 
+    /// A ledger without an end to what may be spent. It counts all the same, so that a later promise finds what was used.
+    pub fn unlimited(now: Timestamp) -> Self {
+        Self::fresh(Allowance { amount: UNLIMITED, anchor: Timestamp::EPOCH }, now)
+    }
+
+    /// A ledger as it is stored, `None` for no end; its period and use are to be filled in.
+    pub const fn stored(amount: Option<i64>, anchor: Timestamp) -> Self {
+        let amount = match amount {
+            Some(amount) => amount,
+            None => UNLIMITED,
+        };
+        let promised = Allowance { amount, anchor };
+        Self { promised, start: anchor, end: anchor, granted: 0, used: 0 }
+    }
+
+    /// Whether what may be spent has no end.
+    pub const fn is_unlimited(&self) -> bool {
+        self.promised.amount == UNLIMITED
+    }
+
     /// Begins the period in which `now` lies, if the one on record is over. Grants end with their period.
     pub fn roll(&mut self, now: Timestamp) {
         if now >= self.end {
@@ -32,8 +55,10 @@ impl AllowanceLedger {
         }
     }
 
-    /// Puts another promise in force, keeping what is used. Another anchor moves the period's bounds, not its use.
-    pub fn change(&mut self, promised: Allowance, now: Timestamp) {
+    /// Puts another promise in force, or none, keeping what is used. Another anchor moves the period's bounds, not its use.
+    pub fn change(&mut self, promised: Option<Allowance>, now: Timestamp) {
+        let promised = promised.unwrap_or(Allowance { amount: UNLIMITED, ..self.promised });
+        self.roll(now);
         let (start, end) = period_of(promised.anchor, now);
         *self = Self { promised, start, end, granted: self.granted, used: self.used };
     }
@@ -86,13 +111,25 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_a_limit_is_counted_and_not_forgotten() {
+        let promised = Allowance { amount: 10, anchor: at("2026-01-15T00:00:00Z") };
+        let now = at("2026-03-20T00:00:00Z");
+        let mut ledger = AllowanceLedger { used: 10, ..AllowanceLedger::fresh(promised, now) };
+        ledger.change(None, now);
+        assert!(ledger.is_unlimited() && ledger.left() > 1_000_000);
+        assert_eq!(ledger.end, at("2026-04-15T00:00:00Z"), "the period goes on");
+        ledger.change(Some(promised), now);
+        assert_eq!(ledger.left(), 0);
+    }
+
+    #[test]
     fn a_new_period_forgets_use_and_grants_and_a_changed_promise_keeps_them() {
         let promised = Allowance { amount: 10, anchor: at("2026-01-01T00:00:00Z") };
         let mut ledger = AllowanceLedger::fresh(promised, at("2026-03-10T00:00:00Z"));
         ledger.used = 8;
         ledger.granted = 5;
         assert_eq!(ledger.left(), 7);
-        ledger.change(Allowance { amount: 2, ..promised }, at("2026-03-11T00:00:00Z"));
+        ledger.change(Some(Allowance { amount: 2, ..promised }), at("2026-03-11T00:00:00Z"));
         assert_eq!(ledger.left(), 0);
         ledger.roll(at("2026-03-31T23:59:59Z"));
         assert_eq!(ledger.used, 8);

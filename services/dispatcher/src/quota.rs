@@ -10,17 +10,20 @@ use crate::turn::Turn;
 /// How many periods an expected start is looked for in.
 const PERIODS_FORESEEN: usize = 24;
 
+/// How many executions of an account may wait before the registry told us of it.
+const UNKNOWN_MAX_WAITING: i64 = 1_000_000;
+
 /// The limits in force for one account, as billing last said, with what is used of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Billing's version of the entitlements.
     pub version: i64,
-    /// Whether the plan has automations at all.
+    /// Whether the plan lets automations start at all.
     pub automations: bool,
     /// The rate of executions of automations.
     pub executions: RateLimit,
-    /// The allowance of executions of automations; `None` has no end.
-    pub allowance: Option<AllowanceLedger>,
+    /// The allowance of executions of automations.
+    pub allowance: AllowanceLedger,
     /// The rate of event webhooks' notifications.
     pub notifications: RateLimit,
     /// How many executions may wait.
@@ -47,27 +50,30 @@ impl Limits {
     pub fn fresh(entitlements: &Entitlements, now: Timestamp) -> Self {
         Self {
             version: entitlements.version,
-            automations: entitlements.automations,
+            automations: entitlements.automations && entitlements.executions.units > 0,
             executions: RateLimit::unused(entitlements.executions),
-            allowance: entitlements.allowance.map(|promised| AllowanceLedger::fresh(promised, now)),
+            allowance: entitlements.allowance.map_or_else(
+                || AllowanceLedger::unlimited(now),
+                |promised| AllowanceLedger::fresh(promised, now),
+            ),
             notifications: RateLimit::unused(entitlements.notifications),
             max_waiting: entitlements.max_waiting,
             history: entitlements.history,
         }
     }
 
-    /// The same account under other entitlements: what is used stays used.
+    /// The same account under other entitlements: what is used stays used. A plan that lets no automation start leaves their rate and
+    /// allowance as they stand, so that going there and back gives nothing anew.
     fn changed(&self, entitlements: &Entitlements, now: Timestamp) -> Self {
         let mut next = Self::fresh(entitlements, now);
         next.executions = self.executions;
-        next.executions.change(now, entitlements.executions);
+        next.allowance = self.allowance;
+        if next.automations {
+            next.executions.change(now, entitlements.executions);
+            next.allowance.change(entitlements.allowance, now);
+        }
         next.notifications = self.notifications;
         next.notifications.change(now, entitlements.notifications);
-        if let (Some(promised), Some(mut ledger)) = (entitlements.allowance, self.allowance) {
-            ledger.roll(now);
-            ledger.change(promised, now);
-            next.allowance = Some(ledger);
-        }
         next
     }
 
@@ -78,10 +84,9 @@ impl Limits {
             Turn::Notification => self.notifications.available(now, wanted),
             Turn::Execution if !self.automations => 0,
             Turn::Execution => {
-                let left = self.allowance.map_or(wanted, |mut ledger| {
-                    ledger.roll(now);
-                    usize::try_from(ledger.left()).unwrap_or(usize::MAX)
-                });
+                let mut ledger = self.allowance;
+                ledger.roll(now);
+                let left = usize::try_from(ledger.left()).unwrap_or(usize::MAX);
                 self.executions.available(now, wanted.min(left))
             }
         }
@@ -93,10 +98,8 @@ impl Limits {
             Turn::Continuing => Some(now),
             Turn::Notification => self.notifications.free_at(now, ahead),
             Turn::Execution if !self.automations => None,
-            Turn::Execution => {
-                let Some(ledger) = self.allowance else { return self.executions.free_at(now, ahead) };
-                self.free_in_a_period(ledger, now, ahead)
-            }
+            Turn::Execution if self.allowance.is_unlimited() => self.executions.free_at(now, ahead),
+            Turn::Execution => self.free_in_a_period(self.allowance, now, ahead),
         }
     }
 
@@ -164,10 +167,9 @@ impl AccountQuota {
             }
             Turn::Execution => {
                 let taken = limits.executions.take(now, count);
-                if let Some(ledger) = &mut limits.allowance {
-                    ledger.roll(now);
-                    ledger.used = ledger.used.saturating_add(i64::try_from(taken).unwrap_or(i64::MAX));
-                }
+                let ledger = &mut limits.allowance;
+                ledger.roll(now);
+                ledger.used = ledger.used.saturating_add(i64::try_from(taken).unwrap_or(i64::MAX));
             }
         }
     }
@@ -196,7 +198,12 @@ impl AccountQuota {
 
     /// Whether `more` executions fit into what may wait.
     pub fn has_room_for(&self, more: i64) -> bool {
-        self.limits.as_ref().is_none_or(|limits| self.waiting.saturating_add(more) <= limits.max_waiting)
+        self.waiting.saturating_add(more) <= self.max_waiting()
+    }
+
+    /// How many executions may wait.
+    pub fn max_waiting(&self) -> i64 {
+        self.limits.as_ref().map_or(UNKNOWN_MAX_WAITING, |limits| limits.max_waiting)
     }
 }
 
@@ -260,8 +267,19 @@ mod tests {
         assert!(!quota.apply(&entitlements(1, 600, Some(1_000)), at(0)));
         assert!(quota.apply(&entitlements(2, 600, Some(1_000)), at(0)));
         assert_eq!(quota.available(Turn::Execution, at(0), 1_000), 540);
-        assert_eq!(quota.limits.as_ref().unwrap().allowance.unwrap().used, 60);
+        assert_eq!(quota.limits.as_ref().unwrap().allowance.used, 60);
         assert_eq!(quota.wake_at, Some(at(0)));
+    }
+
+    #[test]
+    fn a_plan_there_and_back_gives_nothing_anew() {
+        let mut quota = quota(60, Some(60));
+        quota.spend(Turn::Execution, at(0), 60);
+        for (version, there) in [(2, entitlements(2, 0, None)), (4, entitlements(4, 600, None))] {
+            assert!(quota.apply(&there, at(0)));
+            assert!(quota.apply(&entitlements(version + 1, 60, Some(60)), at(0)));
+            assert_eq!(quota.available(Turn::Execution, at(3_600), 100), 0, "the allowance is used up");
+        }
     }
 
     #[test]

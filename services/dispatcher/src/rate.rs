@@ -15,6 +15,10 @@ use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use sluice_domain::{Rate, Timestamp};
 
+/// The longest time a full burst may take to come back, in nanoseconds: ten years. What a rate beyond it promised could not be
+/// counted, so it lets nothing start.
+const LONGEST_BURST: u64 = 10 * 366 * 86_400 * 1_000_000_000;
+
 /// A rate in force: what was promised and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
@@ -153,8 +157,9 @@ impl RateLimit {
     /// The time one cell stands for, in nanoseconds.
     fn cell(&self) -> Option<u64> {
         let per = u64::try_from(self.rate.per.as_micros()).ok()?.checked_mul(1_000)?;
-        (self.rate.units > 0 && self.rate.burst > 0 && per > 0)
-            .then(|| per.div_ceil(u64::from(self.rate.units)))
+        let possible = self.rate.units > 0 && self.rate.burst > 0 && per > 0;
+        let cell = possible.then(|| per.div_ceil(u64::from(self.rate.units)))?;
+        (cell.checked_mul(u64::from(self.rate.burst))? <= LONGEST_BURST).then_some(cell)
     }
 
     fn quota(&self) -> Option<Quota> {
@@ -199,6 +204,13 @@ mod tests {
         let mut limit = RateLimit::unused(per_minute(0, 0));
         assert_eq!(limit.take(at(0), 1), 0);
         assert_eq!(limit.free_at(at(0), 0), None);
+    }
+
+    #[test]
+    fn a_rate_beyond_counting_admits_nothing_instead_of_everything() {
+        let rate = Rate { units: 1, per: Span::from_secs(86_400), burst: 1_000_000 };
+        let mut limit = RateLimit::unused(rate);
+        assert_eq!((limit.take(at(0), 5), limit.free_at(at(0), 0)), (0, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::Value;
-use sluice_domain::{AccountId, Allowance, Rate, Span, Timestamp};
+use sluice_domain::{AccountId, Rate, Span, Timestamp};
 use sluice_storage::rows::{chunks, placeholders};
 use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
@@ -14,8 +14,8 @@ use crate::rate::RateLimit;
 
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
      anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
-     notice_tat_ns, max_waiting, history_us, waiting, wake_at, served_at";
-const WIDTH: usize = 22;
+     notice_tat_ns, max_waiting, history_us, waiting, wake_at";
+const WIDTH: usize = 21;
 
 /// The accounts of a transaction, locked in key order; those not on record come into being unknown.
 pub(super) async fn lock<'a>(
@@ -38,6 +38,16 @@ pub(super) async fn lock<'a>(
         found = select(tx, &names).await?;
     }
     Ok(found)
+}
+
+/// An account, locked; nothing while another transaction has it, or if it is not on record.
+pub(super) async fn try_lock(tx: &Transaction, account: &AccountId) -> Result<Option<AccountQuota>> {
+    let skip = match tx.backend() {
+        Backend::Sqlite => "",
+        Backend::Postgres => " SKIP LOCKED",
+    };
+    let select = locking(tx.backend(), 1) + skip;
+    tx.one(&select, vec![account.as_str().into()]).await?.map(|row| read(&row)).transpose()
 }
 
 async fn select(tx: &Transaction, names: &[&AccountId]) -> Result<BTreeMap<AccountId, AccountQuota>> {
@@ -64,11 +74,10 @@ pub(super) async fn get(query: &impl Query, account: &AccountId) -> Result<Optio
     row.map(|row| read(&row)).transpose()
 }
 
-/// Writes locked accounts back; `now` is when they were served.
+/// Writes locked accounts back.
 pub(super) async fn save<'a>(
     tx: &Transaction,
     quotas: impl IntoIterator<Item = &'a AccountQuota>,
-    now: Timestamp,
 ) -> Result<()> {
     let quotas: Vec<&AccountQuota> = quotas.into_iter().collect();
     for piece in chunks(&quotas, tx.backend(), WIDTH) {
@@ -83,7 +92,7 @@ pub(super) async fn save<'a>(
             placeholders(piece.len(), WIDTH, 1),
             assignments.join(", ")
         );
-        let values = piece.iter().flat_map(|quota| write(quota, now)).collect();
+        let values = piece.iter().flat_map(|quota| write(quota)).collect();
         tx.execute(&upsert, values).await?;
     }
     Ok(())
@@ -118,15 +127,13 @@ fn read_limits(row: &Row, version: i64) -> Result<Limits> {
         })
     };
     let at = |column: &str| -> Result<Timestamp> { Ok(Timestamp::from_micros(row.get(column)?)) };
-    let allowance = match row.get::<Option<i64>>("allowance")? {
-        None => None,
-        Some(amount) => Some(AllowanceLedger {
-            promised: Allowance { amount, anchor: at("anchor_at")? },
-            start: at("period_start_at")?,
-            end: at("period_end_at")?,
-            granted: row.get("period_granted")?,
-            used: row.get("period_used")?,
-        }),
+    let ledger = AllowanceLedger::stored(row.get("allowance")?, at("anchor_at")?);
+    let allowance = AllowanceLedger {
+        start: at("period_start_at")?,
+        end: at("period_end_at")?,
+        granted: row.get("period_granted")?,
+        used: row.get("period_used")?,
+        ..ledger
     };
     Ok(Limits {
         version,
@@ -145,14 +152,14 @@ fn read_limits(row: &Row, version: i64) -> Result<Limits> {
     })
 }
 
-fn write(quota: &AccountQuota, now: Timestamp) -> Vec<Value> {
+fn write(quota: &AccountQuota) -> Vec<Value> {
     let limits = quota.limits.as_ref();
     let nothing = Rate { units: 0, per: Span::ZERO, burst: 0 };
     let rate = |of: fn(&Limits) -> &RateLimit| {
         let (rate, tat) = limits.map_or((nothing, 0), |limits| (of(limits).rate(), of(limits).tat()));
         [i64::from(rate.units), rate.per.as_micros(), i64::from(rate.burst), tat].map(Value::from)
     };
-    let ledger = limits.and_then(|limits| limits.allowance);
+    let ledger = limits.map(|limits| limits.allowance);
     let of = |field: fn(&AllowanceLedger) -> i64| Value::from(ledger.as_ref().map_or(0, field));
     let mut values: Vec<Value> = vec![
         quota.account.as_str().into(),
@@ -160,7 +167,7 @@ fn write(quota: &AccountQuota, now: Timestamp) -> Vec<Value> {
         i64::from(limits.is_some_and(|limits| limits.automations)).into(),
     ];
     values.extend(rate(|limits| &limits.executions));
-    values.push(ledger.map(|ledger| ledger.promised.amount).into());
+    values.push(ledger.filter(|ledger| !ledger.is_unlimited()).map(|ledger| ledger.promised.amount).into());
     values.push(of(|ledger| ledger.promised.anchor.as_micros()));
     values.push(of(|ledger| ledger.start.as_micros()));
     values.push(of(|ledger| ledger.end.as_micros()));
@@ -171,6 +178,5 @@ fn write(quota: &AccountQuota, now: Timestamp) -> Vec<Value> {
     values.push(limits.map_or(0, |limits| limits.history.as_micros()).into());
     values.push(quota.waiting.into());
     values.push(quota.wake_at.map(Timestamp::as_micros).into());
-    values.push(now.as_micros().into());
     values
 }

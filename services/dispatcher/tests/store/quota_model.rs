@@ -143,12 +143,15 @@ impl Account {
 impl Model {
     pub(crate) fn entitle(&mut self, account: &AccountId, to: &Entitlements, now: Timestamp) {
         let account = self.0.entry(account.clone()).or_default();
-        if account.month != month(now) || account.allowance.is_none() {
+        if account.month != month(now) {
             (account.month, account.used) = (month(now), 0);
         }
         (account.version, account.automations) = (to.version, to.automations);
-        account.allowance = to.allowance.map(|allowance| allowance.amount);
-        account.executions.change(to.executions, now);
+        if to.automations {
+            // A plan without automations leaves what is used, and what of it counts, as it was.
+            account.allowance = to.allowance.map(|allowance| allowance.amount);
+            account.executions.change(to.executions, now);
+        }
         account.notifications.change(to.notifications, now);
     }
 
