@@ -10,6 +10,9 @@ use thiserror::Error;
 use crate::claim::Lease;
 use crate::retry::Schedule;
 
+/// What a drain takes beyond the longest request: a look-up of the target before it, and the report after it.
+const DRAIN_MARGIN: Span = Span::from_secs(10);
+
 /// What a dispatcher is set up with; the keys of the TOML file are the names of the fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -119,7 +122,7 @@ impl Config {
 
     /// How long a drain may take: what is dialled ends, and is recorded.
     pub fn drain_within(&self) -> Duration {
-        self.delivery.timeout.plus(Span::from_secs(5)).to_duration()
+        self.delivery.timeout.plus(DRAIN_MARGIN).to_duration()
     }
 
     /// How much of an answer is read and kept.

@@ -11,7 +11,7 @@ use sluice_runtime::{Clock, Entropy};
 use crate::attempt::{Attempt, KeptAnswer, Outcome, Verdict, judge, retry_after};
 use crate::claim::Claim;
 use crate::execution::EndReason;
-use crate::redaction::kept;
+use crate::redaction::{kept_body, kept_head};
 use crate::target::Target;
 
 /// Sends one request at a time; clones share one pool of connections.
@@ -61,7 +61,7 @@ impl Courier {
         let sent = self.egress.send(prepared.request).await;
         let ended_at = self.clock.now();
         let (outcome, answer) = match sent {
-            Ok(answer) => read(&answer, ended_at),
+            Ok(answer) => read(&answer, target, ended_at),
             Err(error) => (failure(&error), None),
         };
         let (verdict, error) = match &outcome {
@@ -97,15 +97,14 @@ fn blank(claim: &Claim) -> Attempt {
     }
 }
 
-fn read(answer: &Answer, now: Timestamp) -> (Outcome, Option<KeptAnswer>) {
+fn read(answer: &Answer, target: &Target, now: Timestamp) -> (Outcome, Option<KeptAnswer>) {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let asked = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
     let asked = asked.and_then(|(_, value)| retry_after(&text(value), now));
-    let headers = answer.headers.iter().map(|(name, value)| kept(name, &text(value))).collect();
     let kept = KeptAnswer {
         status: answer.status,
-        headers,
-        body: answer.body.to_vec(),
+        headers: kept_head(answer.headers.iter().map(|(name, value)| (name.as_str(), text(value)))),
+        body: kept_body(&answer.body, &target.credentials()),
         truncated: answer.body_truncated,
     };
     (judge(answer.status, asked), Some(kept))

@@ -40,26 +40,38 @@ pub struct Lane {
     pub webhook: WebhookId,
 }
 
+/// One closed gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// What it stands before.
+    pub subject: Subject,
+    /// A webhook's revision, an automation's generation.
+    pub generation: i64,
+    /// Whether everything it stops has been stopped: of an automation's marker. Nothing waits behind it then.
+    pub swept: bool,
+}
+
 /// The closed gates of one account.
 #[derive(Debug, Clone, Default)]
-pub struct Gates(Vec<(Subject, i64)>);
+pub struct Gates(Vec<Closed>);
 
 impl Gates {
-    /// Notes a closed gate: a webhook's, or an automation's with its generation.
-    pub fn close(&mut self, subject: Subject, generation: i64) {
-        self.0.push((subject, generation));
+    /// Notes a closed gate.
+    pub fn close(&mut self, gate: Closed) {
+        self.0.push(gate);
     }
 
     /// Whether the automation's stop marker reaches this generation.
     pub fn stops(&self, automation: Option<AutomationId>, generation: i64) -> bool {
         automation.is_some_and(|id| {
-            self.0.iter().any(|(subject, upto)| *subject == Subject::Automation(id) && *upto >= generation)
+            let marker = Subject::Automation(id);
+            self.0.iter().any(|gate| gate.subject == marker && gate.generation >= generation)
         })
     }
 
     /// Whether deliveries to the webhook are held back.
     pub fn pauses(&self, webhook: WebhookId) -> bool {
-        self.0.iter().any(|(subject, _)| *subject == Subject::Webhook(webhook))
+        self.0.iter().any(|gate| gate.subject == Subject::Webhook(webhook))
     }
 
     /// Whether work of this lane may be claimed.
@@ -67,9 +79,9 @@ impl Gates {
         !self.pauses(lane.webhook) && !self.stops(lane.automation, lane.generation)
     }
 
-    /// Whether none is closed.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether something may wait behind one of them.
+    pub fn may_hold_work(&self) -> bool {
+        self.0.iter().any(|gate| matches!(gate.subject, Subject::Webhook(_)) || !gate.swept)
     }
 }
 
@@ -77,16 +89,18 @@ impl Gates {
 mod tests {
     use super::*;
 
+    fn closed(subject: Subject, generation: i64) -> Gates {
+        let mut gates = Gates::default();
+        gates.close(Closed { subject, generation, swept: false });
+        gates
+    }
+
     #[test]
     fn a_stop_marker_reaches_its_generation_and_those_before() {
         let automation = AutomationId::from_bytes([1; 16]);
-        let mut gates = Gates::default();
-        gates.close(Subject::Automation(automation), 3);
-        let lane = |generation| Lane {
-            automation: Some(automation),
-            generation,
-            webhook: WebhookId::from_bytes([2; 16]),
-        };
+        let gates = closed(Subject::Automation(automation), 3);
+        let webhook = WebhookId::from_bytes([2; 16]);
+        let lane = |generation| Lane { automation: Some(automation), generation, webhook };
         assert!(!gates.lets_through(&lane(3)) && !gates.lets_through(&lane(1)));
         assert!(gates.lets_through(&lane(4)));
         assert!(gates.lets_through(&Lane { automation: None, ..lane(0) }));
@@ -95,13 +109,19 @@ mod tests {
     #[test]
     fn a_disabled_webhook_holds_back_everything_towards_it() {
         let webhook = WebhookId::from_bytes([2; 16]);
-        let mut gates = Gates::default();
-        gates.close(Subject::Webhook(webhook), 1);
+        let gates = closed(Subject::Webhook(webhook), 1);
         assert!(!gates.lets_through(&Lane { automation: None, generation: 0, webhook }));
-        assert!(gates.lets_through(&Lane {
-            automation: None,
-            generation: 0,
-            webhook: WebhookId::from_bytes([3; 16])
-        }));
+        let other = WebhookId::from_bytes([3; 16]);
+        assert!(gates.lets_through(&Lane { automation: None, generation: 0, webhook: other }));
+    }
+
+    #[test]
+    fn nothing_waits_behind_markers_that_are_swept() {
+        let marker = Subject::Automation(AutomationId::from_bytes([1; 16]));
+        let mut gates = Gates::default();
+        gates.close(Closed { subject: marker, generation: 3, swept: true });
+        assert!(!gates.may_hold_work());
+        gates.close(Closed { subject: marker, generation: 4, swept: false });
+        assert!(gates.may_hold_work());
     }
 }

@@ -31,6 +31,44 @@ const HARMLESS: &[&str] = &[
     "webhook-timestamp",
 ];
 
+/// How much of one header's value is kept.
+const VALUE_BYTES: usize = 2 * 1024;
+/// How much of all headers of an answer is kept.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// The headers of an answer as the history keeps them: long values and long heads are cut.
+pub fn kept_head<'a>(headers: impl Iterator<Item = (&'a str, String)>) -> Vec<KeptHeader> {
+    let mut left = HEAD_BYTES;
+    let mut head = Vec::new();
+    for (name, mut value) in headers {
+        value.truncate(value.floor_char_boundary(VALUE_BYTES));
+        let header = kept(name, &value);
+        let bytes = header.0.len() + header.1.as_ref().map_or(0, String::len);
+        if bytes > left {
+            break;
+        }
+        left -= bytes;
+        head.push(header);
+    }
+    head
+}
+
+/// A body as the history keeps it: receivers that echo the request must not bring our credential into it.
+pub fn kept_body(body: &[u8], secrets: &[&str]) -> Vec<u8> {
+    let mut body = body.to_vec();
+    for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+        while let Some(at) = body.windows(secret.len()).position(|window| window == secret.as_bytes()) {
+            body.splice(at..at + secret.len(), *REDACTED);
+        }
+    }
+    body
+}
+
+/// What stands in a body where a credential was.
+const REDACTED: &[u8; 10] = b"[redacted]";
+/// Shorter credentials are not looked for: they would be found everywhere.
+const SHORTEST_SECRET: usize = 6;
+
 /// A header as the history keeps it.
 pub fn kept(name: &str, value: &str) -> KeptHeader {
     let name = name.to_ascii_lowercase();
@@ -53,6 +91,24 @@ mod tests {
             kept("Content-Type", "text/plain"),
             KeptHeader("content-type".into(), Some("text/plain".into()))
         );
+    }
+
+    #[test]
+    fn long_heads_are_cut() {
+        let long = || ("server", "x".repeat(10_000));
+        let head = kept_head(std::iter::repeat_with(long).take(100));
+        assert_eq!(head.len(), 7);
+        assert_eq!(head[0].1.as_ref().unwrap().len(), VALUE_BYTES);
+    }
+
+    #[test]
+    fn an_echoed_credential_does_not_reach_the_history() {
+        let body = kept_body(
+            b"you sent Bearer hunter2hunter2 and hunter2hunter2",
+            &["Bearer hunter2hunter2", "hunter2hunter2"],
+        );
+        assert_eq!(body, b"you sent [redacted] and [redacted]");
+        assert_eq!(kept_body(b"abc", &["b"]), b"abc");
     }
 
     #[test]

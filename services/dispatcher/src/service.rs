@@ -17,8 +17,8 @@ use crate::delivery::Courier;
 use crate::grpc::{Dispatch, Executions, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
-    Accepting, Alarm, Reporting, Sending, Slots, Sweeping, Targets, claiming, following, pruning, rescuing,
-    sweeping,
+    Accepting, AcceptingMeans, Alarm, Claiming, Reporting, Sending, SendingMeans, Slots, Sweeping, Targets,
+    following, pruning, rescuing, sweeping,
 };
 
 /// What a dispatcher stands on.
@@ -80,29 +80,34 @@ impl Dispatcher {
         let reporting =
             Reporting::start(&supervisor, nothing_under_way.clone(), store.clone(), alarm.clone());
         let courier = Courier::new(egress, clock.clone(), entropy.clone());
-        let sending = Sending::new(
-            targets.clone(),
+        let shutdown = supervisor.shutdown().clone();
+        let sending = Sending::new(SendingMeans {
+            targets: targets.clone(),
             courier,
             reporting,
             lease,
             schedule,
-            clock.clone(),
-            entropy.clone(),
-        );
-        let accepting = Accepting::start(
-            &supervisor,
-            store.clone(),
-            slots.clone(),
-            sending.clone(),
-            alarm.clone(),
-            clock.clone(),
-        );
-        {
-            let (store, sending, alarm, clock) =
-                (store.clone(), sending.clone(), alarm.clone(), clock.clone());
-            supervisor
-                .spawn("claim", move |shutdown| claiming(store, slots, sending, alarm, clock, shutdown));
-        }
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let accepting = AcceptingMeans {
+            store: store.clone(),
+            slots: slots.clone(),
+            sending: sending.clone(),
+            alarm: alarm.clone(),
+            clock: clock.clone(),
+            shutdown,
+        };
+        let accepting = Accepting::start(&supervisor, accepting);
+        let claiming = Claiming {
+            store: store.clone(),
+            slots,
+            sending: sending.clone(),
+            alarm: alarm.clone(),
+            clock: clock.clone(),
+        };
+        supervisor.spawn("claim", move |shutdown| claiming.run(shutdown));
         {
             let (store, alarm) = (store.clone(), alarm.clone());
             supervisor.spawn("rescue", move |shutdown| rescuing(store, alarm, shutdown));

@@ -23,7 +23,7 @@ mod sql;
 use sluice_runtime::Entropy;
 use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate};
 
-pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Work};
+pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
 pub use control::{Cancelled, Retried, Stopped};
 pub use history::{ExecutionPage, Filter, StateFilter};
 pub use retention::Pruned;

@@ -42,6 +42,13 @@ impl Target {
         sluice_rules::join_url(&self.endpoint, suffix).map_err(|reason| reason.to_string())
     }
 
+    /// What of the authentication an answer may echo: the header's value whole, and without its scheme.
+    pub fn credentials(&self) -> Vec<&str> {
+        let value = self.authentication.as_ref().map(|(_, value)| value.expose());
+        let bare = value.and_then(|value| value.split_once(' ')).map(|(_, bare)| bare);
+        value.into_iter().chain(bare).collect()
+    }
+
     /// Path and query of a request's URL as the history shows it: what belongs to the endpoint's own query is kept back, since
     /// people put keys there.
     pub fn shown(&self, url: &Url) -> String {

@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-pub use accept::Accepting;
-pub use claim::claiming;
+pub use accept::{Accepting, Means as AcceptingMeans};
+pub use claim::Claiming;
 pub use follow::following;
 pub use prune::pruning;
 pub use report::Reporting;
 pub use rescue::rescuing;
-pub use send::Sending;
+pub use send::{Means as SendingMeans, Sending};
 pub use slots::Slots;
 pub use sweep::{Sweeping, sweeping};
 pub use targets::Targets;

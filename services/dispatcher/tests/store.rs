@@ -67,6 +67,7 @@ cases! {
         rejected_templates_end_failed_at_once_and_cost_nothing,
         what_the_stop_marker_reaches_is_recorded_stopped,
         a_delayed_first_step_waits_and_is_charged_when_it_starts,
+        one_account_of_a_batch_does_not_take_what_another_brought,
         without_room_everything_waits,
         newer_work_never_starts_before_older_work_that_is_ready,
         a_refused_transaction_leaves_nothing,
@@ -101,6 +102,7 @@ cases! {
         a_report_after_rescue_writes_nothing,
         the_same_report_twice_is_recorded_once,
         cancelling_during_an_attempt_ends_what_would_go_on,
+        an_execution_cancelled_between_deliveries_opens_again_at_the_one_not_sent,
         cancelling_during_the_last_attempt_leaves_its_success,
         stopping_during_an_attempt_ends_what_would_go_on,
         ends_are_numbered_after_a_retry;

@@ -59,18 +59,23 @@ impl RegistryClient {
 }
 
 impl Changes {
-    /// The next change; `None` when the registry ended the stream.
+    /// The next change that can be read; `None` when the registry ended the stream.
     ///
     /// # Errors
-    /// When the stream broke, or holds what this version does not understand.
+    /// When the stream broke.
     pub async fn next(&mut self) -> Result<Option<Feed>, FeedError> {
         loop {
             let Some(message) = self.0.message().await.map_err(|status| broken(&status))? else {
                 return Ok(None);
             };
             let revision = message.revision;
-            if let Some(change) = change(message)? {
-                return Ok(Some(Feed { revision, change }));
+            match change(message) {
+                Ok(Some(change)) => return Ok(Some(Feed { revision, change })),
+                Ok(None) => {}
+                // One that can't be read must not keep everybody from all the others.
+                Err(error) => {
+                    tracing::error!(feed.revision = revision, error = %error, "a change of the feed is left out")
+                }
             }
         }
     }

@@ -53,7 +53,7 @@ pub(super) fn prepare(
         headers.add("traceparent", &context.child(span).to_string())?;
     }
     if let Some((name, value)) = &target.authentication {
-        headers.add(name, value.expose())?;
+        headers.add_secret(name, value.expose())?;
     }
     let url_path = target.shown(&url);
     let body = delivery.body.clone();
@@ -71,16 +71,39 @@ struct Headers {
 impl Headers {
     /// Sets a header; what is set later wins, so that no own header stands in for one of ours.
     fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
+        self.set(kept(name, value), value)
+    }
+
+    /// Sets a header whose value is nobody's business, whatever its name.
+    fn add_secret(&mut self, name: &str, value: &str) -> Result<(), String> {
+        self.set(KeptHeader(name.to_ascii_lowercase(), None), value)
+    }
+
+    fn set(&mut self, kept: KeptHeader, value: &str) -> Result<(), String> {
+        let name = &kept.0;
         let key =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
         let mut field = HeaderValue::from_bytes(value.as_bytes())
             .map_err(|_| format!("the value of header {name} can't be sent"))?;
-        let kept = kept(name, value);
         field.set_sensitive(kept.1.is_none());
         if self.map.insert(key, field).is_some() {
             self.kept.retain(|earlier| earlier.0 != kept.0);
         }
         self.kept.push(kept);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_kept_back_even_in_a_header_that_is_harmless_elsewhere() {
+        let mut headers = Headers::default();
+        headers.add("user-agent", "own").unwrap();
+        headers.add_secret("User-Agent", "hunter2").unwrap();
+        assert_eq!(headers.kept, [KeptHeader("user-agent".into(), None)]);
+        assert!(headers.map["user-agent"].is_sensitive());
     }
 }

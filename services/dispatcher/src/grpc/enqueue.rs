@@ -1,9 +1,10 @@
 //! From what the evaluator enqueues to what the store accepts. Ids are minted here, when the thing is about to be accepted.
 
 use proto::dispatcher::v1 as wire;
-use sluice_domain::{Action, AutomationId, DeliveryId, ExecutionId, Span, Timestamp, Violations};
+use sluice_domain::{Action, AutomationId, DeliveryId, EventId, ExecutionId, Span, Timestamp, Violations};
 use sluice_rpc::convert::{from_duration, from_timestamp};
 use sluice_runtime::Entropy;
+use sluice_telemetry::TraceContext;
 
 use crate::execution::EventSummary;
 use crate::plan::{Delivery, Plan};
@@ -28,6 +29,9 @@ pub(super) fn new_event(item: wire::EnqueueItem, mint: &Mint<'_>) -> Result<NewE
     };
     let digest = <[u8; 32]>::try_from(item.digest.as_ref()).map_err(|_| "must be 32 bytes");
     let digest = broken.keep("digest", digest);
+    if !item.traceparent.is_empty() && item.traceparent.parse::<TraceContext>().is_err() {
+        broken.add("traceparent", "must be a W3C traceparent, or empty");
+    }
     if item.executions.is_empty() {
         broken.add("executions", "must hold at least one");
     }
@@ -53,8 +57,12 @@ fn summary(event: wire::EventSummary, mint: &Mint<'_>, broken: &mut Violations) 
             None
         }
     };
-    if event.id.is_empty() {
-        broken.add("event.id", "is required");
+    let id = broken.keep("event.id", event.id.parse::<EventId>());
+    for (field, text) in [("record_id", &event.record_id), ("object", &event.object), ("actor", &event.actor)]
+    {
+        if text.chars().any(char::is_control) {
+            broken.add(format!("event.{field}"), "must not hold control characters");
+        }
     }
     let occurred_at = event.occurred_at.as_ref().map_or(Ok(mint.now), from_timestamp);
     let occurred_at = broken.keep("event.occurred_at", occurred_at);
@@ -64,7 +72,7 @@ fn summary(event: wire::EventSummary, mint: &Mint<'_>, broken: &mut Violations) 
         broken.keep("event.cause", event.cause.parse::<ExecutionId>())
     };
     Some(EventSummary {
-        id: event.id,
+        id: id?.into(),
         object: event.object,
         action: action?,
         record_id: event.record_id,
@@ -86,7 +94,8 @@ fn execution(
         Some(broken.keep(&format!("{field}.automation"), planned.automation.parse())?)
     };
     let work = match planned.rejection {
-        Some(rejection) => Work::Rejected(rejection.message),
+        // Not every database keeps control characters in text, and nobody needs them there.
+        Some(rejection) => Work::Rejected(rejection.message.replace(char::is_control, " ")),
         None if planned.deliveries.is_empty() => {
             broken.add(format!("{field}.deliveries"), "must hold at least one, or rejection must be set");
             return None;

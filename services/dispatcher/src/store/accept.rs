@@ -74,6 +74,27 @@ pub enum Acceptance {
     },
 }
 
+/// How much an acceptance may claim: in all, and of each account, so that one of a batch does not take what another brought.
+#[derive(Debug, Clone, Default)]
+pub struct Room {
+    /// In all.
+    pub total: usize,
+    /// Of each account; one that is absent may have it all.
+    pub shares: HashMap<AccountId, usize>,
+}
+
+impl Room {
+    fn share(&self, account: &AccountId) -> usize {
+        self.shares.get(account).copied().unwrap_or(self.total)
+    }
+}
+
+impl From<usize> for Room {
+    fn from(total: usize) -> Self {
+        Self { total, shares: HashMap::new() }
+    }
+}
+
 /// The outcome of an acceptance.
 #[derive(Debug)]
 pub struct Accepted {
@@ -84,6 +105,15 @@ pub struct Accepted {
 }
 
 impl NewEvent {
+    /// About how many bytes it takes in the tables.
+    pub fn bytes(&self) -> usize {
+        let of = |work: &Work| match work {
+            Work::Deliver(plan) => plan.deliveries.iter().map(|delivery| delivery.body.len() + 512).sum(),
+            Work::Rejected(message) => message.len(),
+        };
+        self.executions.iter().map(|execution| of(&execution.work) + 512).sum()
+    }
+
     /// The ids of what it set off.
     pub(super) fn ids(&self) -> Vec<ExecutionId> {
         self.executions.iter().map(|execution| execution.id).collect()
@@ -110,11 +140,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer: then nothing was accepted, or it is in doubt and a repeat finds out.
-    pub async fn accept(&self, events: &[NewEvent], room: usize) -> Result<Accepted> {
-        whole!(self.accept_once(events, room))
+    pub async fn accept(&self, events: &[NewEvent], room: impl Into<Room> + Send) -> Result<Accepted> {
+        let room = room.into();
+        whole!(self.accept_once(events, &room))
     }
 
-    async fn accept_once(&self, events: &[NewEvent], room: usize) -> Result<Accepted> {
+    async fn accept_once(&self, events: &[NewEvent], room: &Room) -> Result<Accepted> {
         let tx = self.database.write().await?;
         let mut quotas = accounts::lock(&tx, events.iter().map(|event| &event.account)).await?;
         let now = tx.now().await?;
@@ -131,9 +162,11 @@ impl Store {
             by_account.entry(fresh.execution.account.clone()).or_default().push(fresh);
         }
         let mut written = Rows::default();
-        let (token, mut left) = (self.token(), room);
+        let (token, mut total) = (self.token(), room.total);
         for (account, quota) in &mut quotas {
             let gates = closed.get(account).unwrap_or(&none);
+            let share = room.share(account).min(total);
+            let mut left = share;
             let mut picked = self.pick(&tx, quota, gates, now, token, &mut left).await?;
             let older = self.load(&tx, account, &picked.seqs, token, now).await?;
             written.claims.extend(older);
@@ -141,10 +174,11 @@ impl Store {
             let place = Place { gates, now, token, room: &mut left };
             self.place(&tx, quota, fresh, &mut picked, place, &mut written).await?;
             quota.wake_at = wake_at_with(&tx, quota, &picked, now, &written.pending).await?;
+            total -= share - left;
         }
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
-        accounts::save(&tx, quotas.values(), now).await?;
+        accounts::save(&tx, quotas.values()).await?;
         tx.commit().await?;
         Ok(Accepted { answers, claims: written.claims })
     }
@@ -238,7 +272,7 @@ async fn answers(
         let quota = quotas.get(&event.account);
         let full = || Acceptance::BacklogFull {
             waiting: quota.map_or(0, |quota| quota.waiting),
-            max_waiting: quota.and_then(|quota| quota.limits.as_ref()).map_or(0, |limits| limits.max_waiting),
+            max_waiting: quota.map_or(0, AccountQuota::max_waiting),
         };
         answers.push(match receipt {
             Receipt::Reused => Acceptance::IdReused,
@@ -246,7 +280,8 @@ async fn answers(
             Receipt::Repeated(ids) => Acceptance::Repeated(ids),
             Receipt::Fresh => {
                 let counted = more.entry(&event.account).or_insert(0);
-                let count = *counted + i64::try_from(event.executions.len()).unwrap_or(i64::MAX);
+                let new = event.executions.iter().filter(|new| matches!(new.work, Work::Deliver(_))).count();
+                let count = *counted + i64::try_from(new).unwrap_or(i64::MAX);
                 if quota.is_none_or(|quota| quota.has_room_for(count)) {
                     *counted = count;
                     Acceptance::Accepted(event.ids())

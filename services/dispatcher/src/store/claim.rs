@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sluice_domain::{AccountId, Timestamp};
+use sluice_domain::{AccountId, Span, Timestamp};
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
@@ -26,6 +26,8 @@ pub(super) struct Picked {
     pub(super) more: Vec<Turn>,
     /// Whether more is due than could become ready.
     pub(super) more_due: bool,
+    /// Whether all of the account's waiting work is accounted for; it is not looked at where its row says that nothing could start.
+    pub(super) looked: bool,
 }
 
 impl Picked {
@@ -59,7 +61,7 @@ impl Store {
         Ok((reader.now().await?, next.map(Timestamp::from_micros)))
     }
 
-    /// Claims up to `room` deliveries of one account.
+    /// Claims up to `room` deliveries of one account; none while another replica is at its work.
     ///
     /// # Errors
     /// When the database does not answer; nothing is claimed then, or the lease ends it.
@@ -69,18 +71,30 @@ impl Store {
 
     async fn claim_once(&self, account: &AccountId, room: usize) -> Result<Vec<Claim>> {
         let tx = self.database.write().await?;
-        let mut quotas = accounts::lock(&tx, [account]).await?;
+        let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Vec::new()) };
+        let quota = &mut quota;
         let now = tx.now().await?;
         let closed = gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
-        let Some(quota) = quotas.get_mut(account) else { return Ok(Vec::new()) };
         let token = self.token();
         let mut left = room;
         let picked = self.pick(&tx, quota, &closed, now, token, &mut left).await?;
         quota.wake_at = wake_at(&tx, quota, &picked, now).await?;
-        accounts::save(&tx, [&*quota], now).await?;
+        accounts::save(&tx, [&*quota]).await?;
         let claims = self.load(&tx, account, &picked.seqs, token, now).await?;
         tx.commit().await?;
         Ok(claims)
+    }
+
+    /// Looks at an account's work again only after that long.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn postpone(&self, account: &AccountId, after: Span) -> Result<()> {
+        let tx = self.database.write().await?;
+        let at = tx.now().await?.plus(after);
+        let update = "UPDATE account SET wake_at = $2 WHERE account = $1 AND wake_at < $2";
+        tx.execute(update, vec![account.as_str().into(), at.as_micros().into()]).await?;
+        tx.commit().await
     }
 
     /// Claims the ready work of a locked account, up to `room` of it, and spends what it costs.
@@ -93,8 +107,10 @@ impl Store {
         token: i64,
         room: &mut usize,
     ) -> Result<Picked> {
-        let mut picked = Picked::default();
-        if quota.waiting == 0 {
+        // Nothing that waits could start before the row's time; what waits for quota lets nothing newer of its turn start either.
+        let looked = quota.waiting == 0 || quota.wake_at.is_some_and(|wake_at| wake_at <= now);
+        let mut picked = Picked { looked, ..Picked::default() };
+        if quota.waiting == 0 || !looked {
             return Ok(picked);
         }
         let account = quota.account.clone();
@@ -129,7 +145,7 @@ impl Store {
         account: &AccountId,
         closed: &Gates,
     ) -> Result<Option<Vec<i64>>> {
-        if closed.is_empty() {
+        if !closed.may_hold_work() {
             return Ok(None);
         }
         let lanes = lanes::of(tx, account).await?;
@@ -222,6 +238,9 @@ pub(super) async fn wake_at(
         return Ok(Some(now));
     }
     let by_turn = picked.more.iter().filter_map(|turn| quota.free_at(*turn, now, 0));
+    if !picked.looked {
+        return Ok(by_turn.chain(quota.wake_at).min());
+    }
     let due = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
     let due: Option<i64> = due.map(|row| row.at(0)).transpose()?;
     Ok(by_turn.chain(due.map(Timestamp::from_micros)).min())
@@ -250,7 +269,9 @@ async fn lane_heads(tx: &Transaction, lanes: &[i64], turn: Turn, limit: usize) -
     for piece in lanes.chunks(LANES_AT_ONCE) {
         let select: Vec<String> =
             piece.iter().map(|lane| sql::lane_heads(tx.backend(), *lane, turn.code(), limit)).collect();
-        for row in tx.all(&select.join(sql::TOGETHER), vec![]).await? {
+        let merged =
+            format!("SELECT seq FROM ({}) AS heads ORDER BY seq LIMIT {limit}", select.join(sql::TOGETHER));
+        for row in tx.all(&merged, vec![]).await? {
             seqs.push(row.at(0)?);
         }
     }

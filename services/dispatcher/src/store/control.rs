@@ -75,7 +75,7 @@ impl Store {
         if !quota.apply(entitlements, now) {
             return Ok(false);
         }
-        accounts::save(&tx, [&*quota], now).await?;
+        accounts::save(&tx, [&*quota]).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -143,7 +143,7 @@ impl Store {
         let now = tx.now().await?;
         if let Some(quota) = quotas.get_mut(account).filter(|quota| changed && !closed && quota.waiting > 0) {
             quota.wake_at = Some(now);
-            accounts::save(&tx, [&*quota], now).await?;
+            accounts::save(&tx, [&*quota]).await?;
         }
         tx.commit().await?;
         Ok(changed)
@@ -221,7 +221,7 @@ impl Store {
         }
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
-            accounts::save(&tx, [&*quota], now).await?;
+            accounts::save(&tx, [&*quota]).await?;
         }
         tx.commit().await?;
         Ok(Stopped { generation: marker, more })
@@ -256,7 +256,7 @@ impl Store {
         pending::delete(&tx, &[seq]).await?;
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting -= 1;
-            accounts::save(&tx, [&*quota], now).await?;
+            accounts::save(&tx, [&*quota]).await?;
         }
         tx.commit().await?;
         Ok(Cancelled::Ended)
@@ -321,7 +321,7 @@ impl Store {
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting += 1;
             quota.wake_at = Some(now);
-            accounts::save(&tx, [&*quota], now).await?;
+            accounts::save(&tx, [&*quota]).await?;
         }
         tx.commit().await?;
         Ok(Retried::Reopened)

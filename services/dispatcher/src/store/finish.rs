@@ -94,6 +94,10 @@ impl Store {
             let stopped = stops(&closed, &finish.account, &lane);
             let after = match settle(finish.next.clone(), row.cancel, stopped) {
                 Next::End(end) => {
+                    if matches!(finish.next, Next::Advance { .. }) {
+                        // It was to go on: whoever opens it again begins with what was not sent yet.
+                        row.step += 1;
+                    }
                     out.end(row.ending(end, now));
                     continue;
                 }
@@ -114,7 +118,7 @@ impl Store {
             out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
         }
         out.write(&tx, now).await?;
-        accounts::save(&tx, quotas.values(), now).await?;
+        accounts::save(&tx, quotas.values()).await?;
         tx.commit().await?;
         Ok(reports)
     }

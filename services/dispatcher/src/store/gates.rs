@@ -8,7 +8,7 @@ use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
-use crate::gate::{Gates, Subject};
+use crate::gate::{Closed, Gates, Subject};
 
 /// The closed gates of these accounts; an account without any is absent.
 pub(super) async fn closed<'a>(
@@ -22,7 +22,11 @@ pub(super) async fn closed<'a>(
         for row in query.all(&selecting(piece.len()), values).await? {
             let account: String = row.get("account")?;
             let account = account.parse().map_err(StorageError::decode)?;
-            found.entry(account).or_default().close(subject(&row)?, row.get("generation")?);
+            found.entry(account).or_default().close(Closed {
+                subject: subject(&row)?,
+                generation: row.get("generation")?,
+                swept: row.get::<i64>("unswept")? == 0,
+            });
         }
     }
     Ok(found)
@@ -31,7 +35,9 @@ pub(super) async fn closed<'a>(
 /// The closed gates of that many accounts: their names.
 pub(super) fn selecting(accounts: usize) -> String {
     let list = sql::list(accounts, 1);
-    format!("SELECT account, kind, subject, generation FROM gate WHERE account IN ({list}) AND closed = 1")
+    format!(
+        "SELECT account, kind, subject, generation, unswept FROM gate WHERE account IN ({list}) AND closed = 1"
+    )
 }
 
 /// Puts a gate at a generation; one at or above it stays as it is. Says whether it changed.

@@ -51,6 +51,8 @@ struct Standing {
     gates: Gates,
     /// Ready work by place, with how many of its turn are before it that no gate holds back.
     ranks: HashMap<i64, u64>,
+    /// Whether they were counted.
+    ranked: bool,
 }
 
 impl Store {
@@ -61,7 +63,8 @@ impl Store {
     pub async fn execution(&self, account: &AccountId, id: ExecutionId) -> Result<Option<Snapshot>> {
         let reader = self.database.read();
         let Some((seq, execution)) = executions::get(&reader, account, id).await? else { return Ok(None) };
-        let mut shown = snapshots(&reader, account, vec![(seq, execution)]).await?;
+        let standing = &mut Standing::of(&reader, account).await?;
+        let mut shown = snapshots(&reader, standing, vec![(seq, execution)]).await?;
         let Some(mut snapshot) = shown.pop() else { return Ok(None) };
         let mut attempts = endings::attempts(&reader, seq).await?;
         if let Some((row, _)) = pending::get(&reader, &[seq]).await?.pop() {
@@ -85,6 +88,7 @@ impl Store {
     ) -> Result<ExecutionPage> {
         let reader = self.database.read();
         let mut key = after.map_or([0xff; 16], ExecutionId::to_bytes);
+        let standing = &mut Standing::of(&reader, account).await?;
         let mut page = Vec::with_capacity(size);
         let mut looked_at = 0;
         loop {
@@ -92,10 +96,9 @@ impl Store {
             let rows = page_rows(&reader, account, key, stride).await?;
             let exhausted = rows.len() < stride;
             looked_at += rows.len();
-            let candidates: Vec<_> = rows.into_iter().collect();
-            let last = candidates.last().map(|(_, execution)| execution.id);
-            let wanted = candidates.into_iter().filter(|(_, execution)| filter.wants(execution)).collect();
-            for snapshot in snapshots(&reader, account, wanted).await? {
+            let last = rows.last().map(|(_, execution)| execution.id);
+            let wanted = rows.into_iter().filter(|(_, execution)| filter.wants(execution)).collect();
+            for snapshot in snapshots(&reader, standing, wanted).await? {
                 if page.len() == size {
                     let next = page.last().map(|last: &Snapshot| last.execution.id);
                     return Ok(ExecutionPage { executions: page, next });
@@ -142,7 +145,7 @@ async fn page_rows(
 /// Where these executions of one account stand.
 async fn snapshots(
     reader: &Reader,
-    account: &AccountId,
+    standing: &mut Standing,
     executions: Vec<(i64, Execution)>,
 ) -> Result<Vec<Snapshot>> {
     if executions.is_empty() {
@@ -154,7 +157,12 @@ async fn snapshots(
     let ended: HashMap<i64, Ending> =
         endings::latest(reader, &seqs).await?.into_iter().map(|ending| (ending.seq, ending)).collect();
     let counts: HashMap<i64, i64> = endings::attempt_counts(reader, &seqs).await?.into_iter().collect();
-    let standing = standing(reader, account, &waiting).await?;
+    let queues = |(row, _): &(Pending, Lane)| {
+        row.hold.is_none() && row.due_at.is_none() && row.turn != Turn::Continuing
+    };
+    if waiting.values().any(queues) {
+        standing.rank(reader).await?;
+    }
     let mut shown = Vec::with_capacity(executions.len());
     for (seq, execution) in executions {
         let (state, started_at, under_way) = match (waiting.get(&seq), ended.get(&seq)) {
@@ -162,10 +170,10 @@ async fn snapshots(
                 (standing.state(row, lane), row.started_at, i64::from(row.hold.is_some()))
             }
             (None, Some(ending)) => (State::Ended(ending.end.clone(), ending.at), ending.started_at, 0),
-            // It ended between the two reads.
+            // It ended between the two reads, or was pruned.
             (None, None) => match endings::latest(reader, &[seq]).await?.pop() {
                 Some(ending) => (State::Ended(ending.end, ending.at), ending.started_at, 0),
-                None => return Err(StorageError::decode("an execution neither waits nor ended")),
+                None => continue,
             },
         };
         let attempt_count = counts.get(&seq).copied().unwrap_or(0) + under_way;
@@ -174,38 +182,38 @@ async fn snapshots(
     Ok(shown)
 }
 
-async fn standing(
-    reader: &Reader,
-    account: &AccountId,
-    waiting: &HashMap<i64, (Pending, Lane)>,
-) -> Result<Standing> {
-    let quota = accounts::get(reader, account).await?;
-    let quota = quota.unwrap_or_else(|| AccountQuota::unknown(account.clone()));
-    let gates = gates::closed(reader, [account]).await?.remove(account).unwrap_or_default();
-    let now = reader.now().await?;
-    let lanes = if gates.is_empty() { Vec::new() } else { lanes::of(reader, account).await? };
-    let shut = lanes.iter().filter(|(_, lane)| !gates.lets_through(lane));
-    let shut: HashSet<i64> = shut.map(|(number, _)| *number).collect();
-    let columns = if shut.is_empty() { "seq" } else { "seq, lane" };
-    let mut ranks = HashMap::new();
-    for turn in [Turn::Execution, Turn::Notification] {
-        let queues =
-            waiting.values().any(|(row, _)| row.turn == turn && row.hold.is_none() && row.due_at.is_none());
-        if queues {
+impl Standing {
+    async fn of(reader: &Reader, account: &AccountId) -> Result<Self> {
+        let quota = accounts::get(reader, account).await?;
+        let quota = quota.unwrap_or_else(|| AccountQuota::unknown(account.clone()));
+        let gates = gates::closed(reader, [account]).await?.remove(account).unwrap_or_default();
+        let now = reader.now().await?;
+        Ok(Self { now, quota, gates, ranks: HashMap::new(), ranked: false })
+    }
+
+    /// Counts, once, how many are before each that queues.
+    async fn rank(&mut self, reader: &Reader) -> Result<()> {
+        if std::mem::replace(&mut self.ranked, true) {
+            return Ok(());
+        }
+        let account = &self.quota.account;
+        let lanes = if self.gates.may_hold_work() { lanes::of(reader, account).await? } else { Vec::new() };
+        let shut = lanes.iter().filter(|(_, lane)| !self.gates.lets_through(lane));
+        let shut: HashSet<i64> = shut.map(|(number, _)| *number).collect();
+        let columns = if shut.is_empty() { "seq" } else { "seq, lane" };
+        for turn in [Turn::Execution, Turn::Notification] {
             let values = vec![account.as_str().into(), turn.code().into(), RANKED.into()];
             let mut ahead = 0_u64;
             for row in reader.all(&sql::heads(reader.backend(), columns), values).await? {
                 if shut.is_empty() || !shut.contains(&row.at(1)?) {
-                    ranks.insert(row.at(0)?, ahead);
+                    self.ranks.insert(row.at(0)?, ahead);
                     ahead += 1;
                 }
             }
         }
+        Ok(())
     }
-    Ok(Standing { now, quota, gates, ranks })
-}
 
-impl Standing {
     fn state(&self, row: &Pending, lane: &Lane) -> State {
         if row.hold.is_some() {
             return State::Running;

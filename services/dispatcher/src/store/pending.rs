@@ -110,8 +110,11 @@ pub(super) async fn get(query: &impl Query, seqs: &[i64]) -> Result<Vec<(Pending
 }
 
 async fn select(query: &impl Query, seqs: &[i64], lock: &str) -> Result<Vec<(Pending, Lane)>> {
+    // One order for all who lock several, over the pieces too.
+    let mut seqs = seqs.to_vec();
+    seqs.sort_unstable();
     let mut found = Vec::with_capacity(seqs.len());
-    for piece in chunks(seqs, query.backend(), 1) {
+    for piece in chunks(&seqs, query.backend(), 1) {
         for row in query.all(&selecting(piece.len(), lock), sql::keys(piece)).await? {
             found.push((read(&row)?, lanes::read(&row)?));
         }

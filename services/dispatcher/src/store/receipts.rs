@@ -1,6 +1,6 @@
 //! The `receipt` rows: one an event that set something off, with the answer it got.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
@@ -8,7 +8,7 @@ use sluice_storage::rows::{chunks, placeholders};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::accept::NewEvent;
-use super::{Result, executions, sql};
+use super::{Result, sql};
 
 /// The receipt of an event: `account, event`.
 pub(super) const ONE: &str = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
@@ -26,58 +26,38 @@ pub(super) enum Receipt {
 
 /// Writes a receipt for each event that has none, and says how each stands. The accounts are locked.
 pub(super) async fn settle(tx: &Transaction, events: &[NewEvent], now: Timestamp) -> Result<Vec<Receipt>> {
-    let mut first: HashMap<(&AccountId, &str), usize> = HashMap::new();
-    let unique: Vec<usize> = (0..events.len())
-        .filter(|at| *first.entry((&events[*at].account, &events[*at].event.id)).or_insert(*at) == *at)
-        .collect();
-    for piece in chunks(&unique, tx.backend(), 5) {
+    let mut seen: HashSet<(&AccountId, &str)> = HashSet::new();
+    let firsts: Vec<usize> =
+        (0..events.len()).filter(|at| seen.insert((&events[*at].account, &events[*at].event.id))).collect();
+    let mut written: HashSet<(String, String)> = HashSet::new();
+    for piece in chunks(&firsts, tx.backend(), 5) {
         let insert = format!(
-            "INSERT INTO receipt (account, event, digest, executions, at) VALUES {} ON CONFLICT (account, event) DO NOTHING",
+            "INSERT INTO receipt (account, event, digest, executions, at) VALUES {} \
+             ON CONFLICT (account, event) DO NOTHING RETURNING account, event",
             placeholders(piece.len(), 5, 1)
         );
         let values = piece.iter().flat_map(|at| columns(&events[*at], now)).collect();
-        let inserted = tx.execute(&insert, values).await?;
-        if usize::try_from(inserted).ok() != Some(piece.len()) {
-            return compare(tx, events, &unique).await;
+        for row in tx.all(&insert, values).await? {
+            written.insert((row.at(0)?, row.at(1)?));
         }
     }
-    if unique.len() == events.len() {
-        return Ok(vec![Receipt::Fresh; events.len()]);
-    }
-    compare(tx, events, &unique).await
-}
-
-/// Reads every event's receipt and says whether this very transaction wrote it. `unique` are the places in `events` of those
-/// whose key did not occur before.
-async fn compare(tx: &Transaction, events: &[NewEvent], unique: &[usize]) -> Result<Vec<Receipt>> {
-    // Receipts of this transaction may be missing still, when a piece before them had a repeat.
     let mut stands = Vec::with_capacity(events.len());
-    for (at, event) in events.iter().enumerate() {
-        let key: Vec<Value> = vec![event.account.as_str().into(), event.event.id.as_str().into()];
-        let Some(row) = tx.one(ONE, key).await? else {
-            let insert =
-                "INSERT INTO receipt (account, event, digest, executions, at) VALUES ($1, $2, $3, $4, $5)";
-            tx.execute(insert, columns(event, tx.now().await?).into()).await?;
-            stands.push(Receipt::Fresh);
-            continue;
-        };
-        let digest: Vec<u8> = row.at(0)?;
-        let ids = decode(&row.at::<Vec<u8>>(1)?)?;
-        // A call that is repeated because its commit was in doubt shows the same ids as the receipt it left: what tells the two
-        // apart is that its executions are there.
-        let known = match ids.first() {
-            Some(id) if ids == event.ids() && unique.binary_search(&at).is_ok() => {
-                executions::seq_of(tx, &event.account, *id).await?.is_some()
-            }
-            _ => true,
-        };
-        stands.push(match (digest == event.digest, known) {
-            (false, _) => Receipt::Reused,
-            (true, false) => Receipt::Fresh,
-            (true, true) => Receipt::Repeated(ids),
-        });
+    for event in events {
+        // The first of a key takes it out: what comes again within the batch finds the receipt like any other repeat.
+        let key = (event.account.as_str().to_owned(), event.event.id.clone());
+        stands.push(if written.remove(&key) { Receipt::Fresh } else { earlier(tx, event).await? });
     }
     Ok(stands)
+}
+
+/// How an event stands whose receipt was there before.
+async fn earlier(tx: &Transaction, event: &NewEvent) -> Result<Receipt> {
+    let key: Vec<Value> = vec![event.account.as_str().into(), event.event.id.as_str().into()];
+    let row = tx.one(ONE, key).await?.ok_or_else(|| StorageError::decode("a receipt vanished"))?;
+    if row.at::<Vec<u8>>(0)? != event.digest {
+        return Ok(Receipt::Reused);
+    }
+    Ok(Receipt::Repeated(decode(&row.at::<Vec<u8>>(1)?)?))
 }
 
 /// Takes receipts back from events that are refused after all.

@@ -63,7 +63,7 @@ impl Store {
             }
         }
         out.write(&tx, now).await?;
-        accounts::save(&tx, quotas.values(), now).await?;
+        accounts::save(&tx, quotas.values()).await?;
         tx.commit().await?;
         Ok(rescued)
     }

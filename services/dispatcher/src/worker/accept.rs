@@ -1,56 +1,58 @@
 //! Accepting in batches: events that arrive together share a transaction, and what it claimed is sent at once.
 
-use sluice_runtime::{Clock, Supervisor};
+use std::collections::HashMap;
+
+use sluice_domain::AccountId;
+use sluice_runtime::{Clock, Shutdown, Supervisor};
 use sluice_storage::{Batcher, BatcherHandle, Closed, StorageError};
 
 use super::send::Sending;
 use super::{Alarm, Slots};
-use crate::store::{Acceptance, Accepted, NewEvent, Store};
+use crate::store::{Acceptance, Accepted, NewEvent, Room, Store};
 
 /// The most events that share a transaction.
 const BATCH: usize = 512;
+/// The most bytes of requests that share one.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// The most executions that share one.
+const BATCH_EXECUTIONS: usize = 2_000;
 /// How many events may queue for one before producers wait.
-const QUEUE: usize = 8_192;
+const QUEUE: usize = 2_048;
 
 /// The way in; clones share one batcher.
 #[derive(Debug, Clone)]
 pub struct Accepting(BatcherHandle<NewEvent, Result<Acceptance, StorageError>>);
 
+/// What accepting needs.
+#[derive(Clone)]
+pub struct Means {
+    /// Where to.
+    pub store: Store,
+    /// How much may be claimed with it.
+    pub slots: Slots,
+    /// Who sends what was claimed.
+    pub sending: Sending,
+    /// Tells the claim loop of what could not start.
+    pub alarm: Alarm,
+    /// The process's time.
+    pub clock: Clock,
+    /// Once triggered, nothing is claimed any more.
+    pub shutdown: Shutdown,
+}
+
 impl Accepting {
     /// Starts it.
-    pub fn start(
-        supervisor: &Supervisor,
-        store: Store,
-        slots: Slots,
-        sending: Sending,
-        alarm: Alarm,
-        clock: Clock,
-    ) -> Self {
-        let may_claim = sending.token();
+    pub fn start(supervisor: &Supervisor, means: Means) -> Self {
+        let may_claim = means.sending.token();
         let flush = move |events: Vec<NewEvent>| {
             let _held_while_this_closure_lives = &may_claim;
-            let (store, slots, sending, alarm) =
-                (store.clone(), slots.clone(), sending.clone(), alarm.clone());
-            let clock = clock.clone();
+            let means = means.clone();
             async move {
-                let wanted: usize = events.iter().map(|event| event.executions.len()).sum();
-                let seats = slots.take(wanted);
-                let since = clock.now();
-                match store.accept(&events, seats.count()).await {
-                    Ok(Accepted { answers, claims }) => {
-                        if claims.len() < wanted {
-                            alarm.ring();
-                        }
-                        sending.send(claims, seats, since);
-                        answers.into_iter().map(Ok).collect()
-                    }
-                    Err(error) if !error.is_transient() && events.len() > 1 => {
-                        drop(seats);
-                        alarm.ring();
-                        one_by_one(&store, &events).await
-                    }
-                    Err(error) => events.iter().map(|_| Err(error.clone())).collect(),
+                let mut answers = Vec::with_capacity(events.len());
+                for piece in pieces(&events) {
+                    answers.extend(means.accept(piece).await);
                 }
+                answers
             }
         };
         Self(Batcher::spawn(supervisor, "accept", BATCH, QUEUE, flush))
@@ -63,6 +65,62 @@ impl Accepting {
     pub async fn accept(&self, event: NewEvent) -> Result<Result<Acceptance, StorageError>, Closed> {
         self.0.submit(event).await
     }
+}
+
+impl Means {
+    /// Accepts some events in one transaction and sends what it claimed.
+    async fn accept(&self, events: &[NewEvent]) -> Vec<Result<Acceptance, StorageError>> {
+        let room = self.room(events);
+        let since = self.clock.now();
+        match self.store.accept(events, room).await {
+            Ok(Accepted { answers, claims }) => {
+                let wanted: usize = events.iter().map(|event| event.executions.len()).sum();
+                if claims.len() < wanted {
+                    self.alarm.ring();
+                }
+                self.sending.send(claims, &self.slots, since);
+                answers.into_iter().map(Ok).collect()
+            }
+            Err(error) if !error.is_transient() && events.len() > 1 => {
+                tracing::error!(error = %error, cause = ?error, "a batch of events could not be stored; each is tried by itself");
+                self.alarm.ring();
+                one_by_one(&self.store, events).await
+            }
+            Err(error) => events.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// What may be claimed with these events: of each account as much as it brings, as far as its share of the seats goes.
+    fn room(&self, events: &[NewEvent]) -> Room {
+        if self.shutdown.is_triggered() {
+            return Room::default();
+        }
+        let mut shares: HashMap<AccountId, usize> = HashMap::new();
+        for event in events {
+            *shares.entry(event.account.clone()).or_insert(0) += event.executions.len();
+        }
+        for (account, share) in &mut shares {
+            *share = (*share).min(self.slots.share(account));
+        }
+        Room { total: self.slots.free(), shares }
+    }
+}
+
+/// Cuts a batch where a transaction would grow too large, in bytes or in executions.
+fn pieces(events: &[NewEvent]) -> impl Iterator<Item = &[NewEvent]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let (mut bytes, mut executions) = (0_usize, 0_usize);
+        let fits = |event: &NewEvent| {
+            bytes += event.bytes();
+            executions += event.executions.len();
+            bytes <= BATCH_BYTES && executions <= BATCH_EXECUTIONS
+        };
+        let count = rest.iter().map(fits).take_while(|fits| *fits).count().max(1).min(rest.len());
+        let (piece, tail) = rest.split_at(count);
+        rest = tail;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Tries each event by itself, so that one that can't be stored takes no other with it. Nothing is claimed here.

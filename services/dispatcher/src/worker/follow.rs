@@ -1,6 +1,6 @@
 //! Following the registry: entitlements go into the account's row, disabled webhooks close their gate, changed ones are asked anew.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sluice_domain::{AccountId, WebhookId};
@@ -39,20 +39,19 @@ pub async fn following(
     entropy: Entropy,
     shutdown: Shutdown,
 ) {
-    let mut cursor = 0;
+    let mut follower = Follower { registry, store, targets, alarm, cursor: 0 };
     let mut rest = REST;
     while !shutdown.is_triggered() {
-        let before = cursor;
-        let followed = follow(&registry, &store, &targets, &alarm, &mut cursor);
-        match shutdown.or(followed).await {
+        let mut opened = false;
+        match shutdown.or(follower.follow(&mut opened)).await {
             None => return,
             Some(Ok(())) => {}
-            Some(Err(Broken::Feed(FeedError::CursorTooOld))) => cursor = 0,
+            Some(Err(Broken::Feed(FeedError::CursorTooOld))) => follower.cursor = 0,
             Some(Err(error)) => {
-                tracing::warn!(error = %error, cause = ?error, "the registry's feed broke off")
+                tracing::warn!(error = %error, cause = ?error, "the registry's feed broke off");
             }
         }
-        rest = if cursor == before { (rest * 2).min(LONGEST_REST) } else { REST };
+        rest = if opened { REST } else { (rest * 2).min(LONGEST_REST) };
         let jittered = rest.mul_f64(0.5 + entropy.fraction());
         if shutdown.or(tokio::time::sleep(jittered)).await.is_none() {
             return;
@@ -60,50 +59,104 @@ pub async fn following(
     }
 }
 
-async fn follow(
-    registry: &RegistryClient,
-    store: &Store,
-    targets: &Targets,
-    alarm: &Alarm,
-    cursor: &mut i64,
-) -> Result<(), Broken> {
-    let afresh = *cursor == 0;
-    if afresh {
-        targets.forget_all();
+/// What follows the registry.
+struct Follower {
+    registry: RegistryClient,
+    store: Store,
+    targets: Targets,
+    alarm: Alarm,
+    /// The last revision that is applied; 0 before the present state was read whole.
+    cursor: i64,
+}
+
+/// What is on record while the present state is read, so that only what differs is written.
+#[derive(Default)]
+struct OnRecord {
+    versions: HashMap<AccountId, i64>,
+    told: HashMap<(AccountId, WebhookId), bool>,
+}
+
+impl Follower {
+    /// Follows the feed until it ends; `opened` says whether it was opened at all.
+    async fn follow(&mut self, opened: &mut bool) -> Result<(), Broken> {
+        let mut changes = self.registry.watch(self.cursor).await?;
+        *opened = true;
+        let mut present = None;
+        if self.cursor == 0 {
+            // Only now: what is asked from here on is no older than the state that is about to be told.
+            self.targets.forget_all();
+            let versions = self.store.known_versions().await?.into_iter().collect();
+            present = Some(OnRecord { versions, ..OnRecord::default() });
+        }
+        while let Some(Feed { revision, change }) = changes.next().await? {
+            match (&mut present, change) {
+                (Some(on_record), Change::Synced) => {
+                    self.settle(std::mem::take(on_record), revision).await?;
+                    present = None;
+                }
+                (Some(on_record), change) => self.read(on_record, change).await?,
+                (None, change) => self.apply(change, revision).await?,
+            }
+            if present.is_none() {
+                self.cursor = revision;
+            }
+        }
+        Ok(())
     }
-    let mut gated: HashSet<(AccountId, WebhookId)> = store.gated_webhooks().await?;
-    let mut changes = registry.watch(*cursor).await?;
-    // Of the present state, the cursor counts only once all of it is in.
-    let mut complete = !afresh;
-    while let Some(Feed { revision, change }) = changes.next().await? {
+
+    /// A part of the present state.
+    async fn read(&self, on_record: &mut OnRecord, change: Change) -> Result<(), Broken> {
         match change {
             Change::Entitlements(account, entitlements) => {
-                if store.apply_entitlements(&account, &entitlements).await? {
-                    alarm.ring();
+                if on_record.versions.get(&account).is_none_or(|version| *version < entitlements.version) {
+                    self.store.apply_entitlements(&account, &entitlements).await?;
+                    self.alarm.ring();
                 }
             }
             Change::Webhook { account, webhook, disabled } => {
-                targets.forget(&account, webhook).await;
-                let key = (account, webhook);
-                if disabled || gated.contains(&key) {
-                    store.put_webhook_gate(&key.0, webhook, revision, disabled).await?;
-                    gated.insert(key);
-                    alarm.ring();
-                }
+                on_record.told.insert((account, webhook), disabled);
             }
             Change::WebhookDeleted(account, webhook) => {
-                targets.forget(&account, webhook).await;
-                // What waits for it must not wait for ever: the gate opens, and each fails when its turn comes.
-                if gated.contains(&(account.clone(), webhook)) {
-                    store.put_webhook_gate(&account, webhook, revision, false).await?;
-                    alarm.ring();
-                }
+                on_record.told.remove(&(account, webhook));
             }
-            Change::Synced => complete = true,
+            Change::Synced => {}
         }
-        if complete {
-            *cursor = revision;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// The present state is complete: gates are as it says, and open where it does not know the webhook any more, so that what
+    /// waits there fails instead of waiting for ever.
+    async fn settle(&self, on_record: OnRecord, revision: i64) -> Result<(), Broken> {
+        let gated = self.store.gated_webhooks().await?;
+        for ((account, webhook), disabled) in &on_record.told {
+            if *disabled || gated.contains(&(account.clone(), *webhook)) {
+                self.store.put_webhook_gate(account, *webhook, revision, *disabled).await?;
+            }
+        }
+        for key in gated.iter().filter(|key| !on_record.told.contains_key(key)) {
+            self.store.put_webhook_gate(&key.0, key.1, revision, false).await?;
+        }
+        self.alarm.ring();
+        Ok(())
+    }
+
+    /// Something that changed just now.
+    async fn apply(&self, change: Change, revision: i64) -> Result<(), Broken> {
+        match change {
+            Change::Entitlements(account, entitlements) => {
+                self.store.apply_entitlements(&account, &entitlements).await?;
+            }
+            Change::Webhook { account, webhook, disabled } => {
+                self.targets.forget(&account, webhook).await;
+                self.store.put_webhook_gate(&account, webhook, revision, disabled).await?;
+            }
+            Change::WebhookDeleted(account, webhook) => {
+                self.targets.forget(&account, webhook).await;
+                self.store.put_webhook_gate(&account, webhook, revision, false).await?;
+            }
+            Change::Synced => {}
+        }
+        self.alarm.ring();
+        Ok(())
+    }
 }

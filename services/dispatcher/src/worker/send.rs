@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use sluice_domain::{Span, Timestamp};
-use sluice_runtime::{Clock, Entropy};
+use sluice_runtime::{Clock, Entropy, Shutdown};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::report::Reporting;
-use super::slots::Seats;
+use super::slots::Slots;
 use super::targets::Targets;
 use crate::claim::{Claim, Finish, Lease, Reported};
 use crate::delivery::{Courier, Report};
@@ -22,14 +22,23 @@ const REGISTRY_AWAY: Span = Span::from_secs(2);
 const JUST_DISABLED: Span = Span::from_secs(1);
 
 /// What sending needs.
-struct Means {
-    targets: Targets,
-    courier: Courier,
-    reporting: Reporting,
-    lease: Lease,
-    schedule: Schedule,
-    clock: Clock,
-    entropy: Entropy,
+pub struct Means {
+    /// Where deliveries go.
+    pub targets: Targets,
+    /// Who carries them.
+    pub courier: Courier,
+    /// Who writes down how it went.
+    pub reporting: Reporting,
+    /// Until when a claim may be dialled.
+    pub lease: Lease,
+    /// When a delivery is tried again.
+    pub schedule: Schedule,
+    /// The process's time.
+    pub clock: Clock,
+    /// The process's randomness.
+    pub entropy: Entropy,
+    /// Once triggered, what is not dialled yet is handed back.
+    pub shutdown: Shutdown,
 }
 
 /// The way out; clones share everything.
@@ -41,24 +50,15 @@ pub struct Sending {
 
 impl Sending {
     /// Ready to send.
-    pub fn new(
-        targets: Targets,
-        courier: Courier,
-        reporting: Reporting,
-        lease: Lease,
-        schedule: Schedule,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> Self {
-        let means = Means { targets, courier, reporting, lease, schedule, clock, entropy };
+    pub fn new(means: Means) -> Self {
         Self { means: Arc::new(means), tasks: TaskTracker::new() }
     }
 
     /// Sends claims that were taken not before `since`, a seat each.
-    pub fn send(&self, claims: Vec<Claim>, mut seats: Seats, since: Timestamp) {
+    pub fn send(&self, claims: Vec<Claim>, slots: &Slots, since: Timestamp) {
         let send_by = since.plus(self.means.lease.send_within);
         for claim in claims {
-            let seat = seats.split();
+            let seat = slots.take(&claim.account);
             let means = Arc::clone(&self.means);
             self.tasks.spawn(async move {
                 means.one(claim, send_by).await;
@@ -111,7 +111,7 @@ impl Means {
             }
             Err(ResolveError::Unavailable) => return (None, Next::HandBack(REGISTRY_AWAY)),
         };
-        if self.clock.now() > send_by {
+        if self.clock.now() > send_by || self.shutdown.is_triggered() {
             return (None, Next::HandBack(Span::ZERO));
         }
         let report = self.courier.deliver(claim, &target).await;

@@ -1,7 +1,7 @@
 //! Acceptance: executions, receipts and pending work come into being together, and what may start is claimed at once.
 
 use sluice_dispatcher::execution::{EndReason, EndState, PauseReason, State};
-use sluice_dispatcher::store::{Acceptance, NewEvent};
+use sluice_dispatcher::store::{Acceptance, NewEvent, Room};
 use sluice_domain::{Entitlements, Span};
 use sluice_storage::StorageError;
 
@@ -195,6 +195,18 @@ pub(crate) async fn a_delayed_first_step_waits_and_is_charged_when_it_starts(hou
         house.accept(&events("f", 1), ROOMY).await.claims.is_empty(),
         "the cell was charged at the start"
     );
+}
+
+pub(crate) async fn one_account_of_a_batch_does_not_take_what_another_brought(house: &House) {
+    let other = account("zeta");
+    house.entitle(unlimited(1)).await;
+    assert!(house.store.apply_entitlements(&other, &unlimited(1)).await.unwrap());
+    house.queue(&events("old", 20)).await;
+    let batch = [event("new", vec![run(1, 1)]), event_of(&other, "new", vec![run(1, 1)])];
+    let shares = [(house.acme.clone(), 1), (other.clone(), 1)].into();
+    let claims = house.store.accept(&batch, Room { total: 2, shares }).await.unwrap().claims;
+    let accounts: Vec<_> = claims.iter().map(|claim| claim.account.clone()).collect();
+    assert_eq!(accounts, [house.acme.clone(), other]);
 }
 
 pub(crate) async fn without_room_everything_waits(house: &House) {

@@ -177,6 +177,19 @@ pub(crate) async fn cancelling_during_an_attempt_ends_what_would_go_on(house: &H
     assert!(attempts(house, claims[1].execution).await.is_empty());
 }
 
+pub(crate) async fn an_execution_cancelled_between_deliveries_opens_again_at_the_one_not_sent(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let two = steps(1, &[(1, Span::ZERO), (2, Span::ZERO)]);
+    let claim = house.start(event("e1", vec![two])).await;
+    house.store.cancel(&house.acme, claim.execution).await.unwrap();
+    house.record(advance(&claim)).await;
+    assert_eq!(house.end(claim.execution).await.state, EndState::Cancelled);
+    house.store.retry(&house.acme, claim.execution).await.unwrap();
+    let again = house.claim_one().await;
+    assert_eq!((again.step, again.attempt), (1, 1), "the first was delivered");
+    house.record(success(&again)).await;
+}
+
 pub(crate) async fn cancelling_during_the_last_attempt_leaves_its_success(house: &House) {
     house.entitle(unlimited(1)).await;
     let claim = house.start(event("e1", vec![run(1, 1)])).await;

@@ -1,6 +1,7 @@
+-- Accounts compare by their bytes, so that all who lock several do it in one order, whatever the database's collation.
 -- One row an account: its limits as billing last said, what is used of them, how much waits, when to look at it next.
 CREATE TABLE account (
-  account           TEXT    NOT NULL PRIMARY KEY,
+  account           TEXT COLLATE "C"    NOT NULL PRIMARY KEY,
   version           BIGINT,                    -- billing's version; NULL until the registry told us
   automations       BIGINT NOT NULL DEFAULT 0,
   rate_units        BIGINT NOT NULL DEFAULT 0,
@@ -20,15 +21,14 @@ CREATE TABLE account (
   max_waiting       BIGINT NOT NULL DEFAULT 0,
   history_us        BIGINT NOT NULL DEFAULT 0,
   waiting           BIGINT NOT NULL DEFAULT 0 CHECK (waiting >= 0),
-  wake_at           BIGINT,
-  served_at         BIGINT NOT NULL DEFAULT 0
+  wake_at           BIGINT
 );
 CREATE INDEX account_wake ON account (wake_at) WHERE wake_at IS NOT NULL;
 
 -- Where work queues: one automation's generation (or notifications) towards one webhook.
 CREATE TABLE lane (
   lane        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  account     TEXT    NOT NULL,
+  account     TEXT COLLATE "C"    NOT NULL,
   automation  TEXT    NOT NULL,                 -- '' for notifications
   generation  BIGINT NOT NULL,
   webhook     TEXT    NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE lane (
 
 -- What holds lanes back: a webhook disabled by hand, an automation stopped up to a generation.
 CREATE TABLE gate (
-  account     TEXT    NOT NULL,
+  account     TEXT COLLATE "C"    NOT NULL,
   kind        TEXT    NOT NULL CHECK (kind IN ('WEBHOOK', 'AUTOMATION')),
   subject     TEXT    NOT NULL,
   generation  BIGINT NOT NULL,                 -- a webhook's revision, an automation's generation
@@ -53,7 +53,7 @@ CREATE SEQUENCE sequence AS BIGINT;
 -- The answer an event got, for when it comes again.
 CREATE TABLE receipt (
   receipt     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  account     TEXT    NOT NULL,
+  account     TEXT COLLATE "C"    NOT NULL,
   event       TEXT    NOT NULL,
   digest      BYTEA    NOT NULL,
   executions  BYTEA    NOT NULL,                 -- ids of 16 bytes, one after another
@@ -64,7 +64,7 @@ CREATE TABLE receipt (
 -- What was accepted, with the requests; inserted once, never updated.
 CREATE TABLE execution (
   seq                 BIGINT PRIMARY KEY,       -- the order of acceptance
-  account             TEXT    NOT NULL,
+  account             TEXT COLLATE "C"    NOT NULL,
   id                  BYTEA    NOT NULL CHECK (length(id) = 16),
   automation          TEXT    NOT NULL,         -- '' for notifications
   automation_version  BIGINT NOT NULL,
@@ -80,7 +80,7 @@ CREATE UNIQUE INDEX execution_id ON execution (account, id);
 -- The working set: what is not ended. A row with a token has an attempt under way.
 CREATE TABLE pending (
   seq            BIGINT PRIMARY KEY,
-  account        TEXT    NOT NULL,
+  account        TEXT COLLATE "C"    NOT NULL,
   lane           BIGINT NOT NULL,
   turn           BIGINT NOT NULL CHECK (turn IN (0, 1, 2)),
   due_at         BIGINT NOT NULL CHECK (due_at >= 0),   -- 0: ready

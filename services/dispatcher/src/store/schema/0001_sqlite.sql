@@ -20,8 +20,7 @@ CREATE TABLE account (
   max_waiting       INTEGER NOT NULL DEFAULT 0,
   history_us        INTEGER NOT NULL DEFAULT 0,
   waiting           INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
-  wake_at           INTEGER,
-  served_at         INTEGER NOT NULL DEFAULT 0
+  wake_at           INTEGER
 );
 CREATE INDEX account_wake ON account (wake_at) WHERE wake_at IS NOT NULL;
 
