@@ -3,6 +3,7 @@
 //! `serde_json::Value` would do for most of this; it normalises some number spellings and accepts a
 //! member twice, and both would make the evaluator judge another record than the receiver gets.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -35,7 +36,15 @@ pub struct Number(String);
 
 /// The members of a JSON object in the order sent, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Object(Vec<(String, Json)>);
+pub struct Object {
+    members: Vec<(String, Json)>,
+    /// Where the members are in the order of their names, once there are more than [`WIDE`], so that no number of
+    /// lookups in a wide record takes long.
+    order: Option<Box<[usize]>>,
+}
+
+/// How many members are looked through one by one.
+const WIDE: usize = 16;
 
 impl Json {
     /// Parses one JSON text (RFC 8259) in UTF-8, nested at most [`MAX_DEPTH`] deep.
@@ -67,13 +76,27 @@ impl Json {
         }
     }
 
+    /// The compact JSON text, or `None` when it has more than `limit` bytes, which is found out without writing more.
+    pub(crate) fn text_within(&self, limit: usize) -> Option<String> {
+        let mut out = Bounded { text: String::new(), limit };
+        write::value(&mut out, self).ok().map(|()| out.text)
+    }
+
     /// An object of the given members; a name given twice keeps its first place and its last value.
     pub fn object<N: Into<String>>(members: impl IntoIterator<Item = (N, Self)>) -> Self {
-        let mut object = Object::default();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut kept: Vec<(String, Self)> = Vec::new();
         for (name, value) in members {
-            object.set(name.into(), value);
+            let name = name.into();
+            match places.get(&name) {
+                Some(place) => kept[*place].1 = value,
+                None => {
+                    places.insert(name.clone(), kept.len());
+                    kept.push((name, value));
+                }
+            }
         }
-        Self::Object(object)
+        Self::Object(Object::from_unique(kept))
     }
 }
 
@@ -95,42 +118,66 @@ impl Object {
     /// The value under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Json> {
-        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+        self.place(name).map(|place| &self.members[place].1)
     }
 
-    /// Puts `value` under `name`, in its old place if the name is there already.
-    pub fn set(&mut self, name: String, value: Json) {
-        match self.0.iter_mut().find(|(member, _)| *member == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+    /// Where the member of this name stands.
+    fn place(&self, name: &str) -> Option<usize> {
+        match &self.order {
+            None => self.members.iter().position(|(member, _)| member == name),
+            Some(order) => {
+                let found = order.binary_search_by(|place| self.members[*place].0.as_str().cmp(name));
+                found.ok().map(|found| order[found])
+            }
         }
     }
 
     /// The members in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.members.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The members in order, owned.
     pub(crate) fn into_members(self) -> impl Iterator<Item = (String, Json)> {
-        self.0.into_iter()
+        self.members.into_iter()
     }
 
     /// An object of members whose names are known to differ.
-    pub(crate) fn from_unique(members: impl Iterator<Item = (String, Json)>) -> Self {
-        Self(members.collect())
+    pub(crate) fn from_unique(members: Vec<(String, Json)>) -> Self {
+        let order = (members.len() > WIDE).then(|| {
+            let mut order: Vec<usize> = (0..members.len()).collect();
+            order.sort_unstable_by(|a, b| members[*a].0.cmp(&members[*b].0));
+            order.into_boxed_slice()
+        });
+        Self { members, order }
     }
 
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.members.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
+    }
+}
+
+/// Text that refuses to grow beyond its limit.
+struct Bounded {
+    text: String,
+    limit: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        if self.text.len() + more.len() > self.limit {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(more);
+        Ok(())
     }
 }
 
@@ -181,6 +228,13 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
+/// Writes `text` as a JSON string, quotes included.
+pub(crate) fn quote_into(out: &mut String, text: &str) {
+    out.push('"');
+    write::escape(out, text);
+    out.push('"');
+}
+
 /// Writes `text` as the inside of a JSON string: without the quotes, and unable to end the string.
 pub(crate) fn escape_into(out: &mut String, text: &str) {
     write::escape(out, text);
@@ -223,5 +277,33 @@ mod tests {
         for text in ["", "01", "1.", ".5", "+1", "NaN", "1e", " 1", "1 ", "0x1"] {
             assert!(Number::from_text(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_wide_object_finds_every_member_and_keeps_their_order() {
+        for width in [1, WIDE, WIDE + 1, 300] {
+            let names: Vec<String> = (0..width).map(|index| format!("m{}", (index * 7) % width)).collect();
+            let made = Json::object(names.iter().map(|name| (name.clone(), Json::from(name.as_str()))));
+            let parsed = Json::parse(made.to_string().as_bytes()).unwrap();
+            assert_eq!(parsed, made);
+            let Json::Object(object) = &parsed else { panic!("no object") };
+            let unique: Vec<&str> = object.iter().map(|(name, _)| name).collect();
+            for name in &names {
+                assert_eq!(parsed.get(name), Some(&Json::from(name.as_str())));
+            }
+            assert_eq!(unique.len(), object.len());
+            assert_eq!(unique[0], names[0]);
+            assert_eq!(parsed.get("m"), None);
+        }
+        let twice = Json::object([("a", Json::from(1)), ("b", Json::from(2)), ("a", Json::from(3))]);
+        assert_eq!(twice.to_string(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn text_ends_at_its_limit() {
+        let json = Json::parse(br#"{"a":["\u0001",1.10]}"#).unwrap();
+        let text = json.to_string();
+        assert_eq!(json.text_within(text.len()), Some(text.clone()));
+        assert_eq!(json.text_within(text.len() - 1), None);
     }
 }

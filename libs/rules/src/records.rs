@@ -140,7 +140,8 @@ fn patched(target: Option<Json>, patch: Json) -> Json {
             }
         }
     }
-    Json::Object(Object::from_unique(members.into_iter().filter_map(|(name, value)| Some((name, value?)))))
+    let kept = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Json::Object(Object::from_unique(kept.collect()))
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl Parser<'_> {
                 continue;
             }
             self.take(b'}', "',' or '}'")?;
-            return Ok(Json::Object(Object(members)));
+            return Ok(Json::Object(Object::from_unique(members)));
         }
     }
 
