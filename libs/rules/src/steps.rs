@@ -77,6 +77,10 @@ pub fn check_steps(
     field: &str,
 ) -> Result<CompiledSteps, Violations> {
     let mut violations = Violations::default();
+    if steps.len() > limits.max_steps {
+        violations.add(field, format!("{} steps; the plan allows {}", steps.len(), limits.max_steps));
+        return Err(violations);
+    }
     check_counts(steps, limits, field, &mut violations);
     let mut requests = Vec::new();
     let mut waited: i64 = 0;
@@ -116,9 +120,6 @@ fn check_counts(steps: &[Step], limits: StepLimits, field: &str, violations: &mu
     let (count, delayed) = (steps.len(), delays().count());
     if count == delayed {
         violations.add(field, "at least one request is needed");
-    }
-    if count > limits.max_steps {
-        violations.add(field, format!("{count} steps; the plan allows {}", limits.max_steps));
     }
     if delayed > limits.max_delays {
         violations.add(field, format!("{delayed} delays; the plan allows {}", limits.max_delays));
@@ -253,5 +254,14 @@ mod tests {
             fields(&steps),
             ["steps[0].delay", "steps[1].webhook", "steps[1].request.path", "steps[2].request.path"]
         );
+    }
+
+    #[test]
+    fn too_many_steps_are_counted_and_not_looked_at() {
+        let setting = Setting { scope: &Scope::Object("deal".to_owned()), missing: Missing::Error };
+        let steps = vec![Step::Delay { micros: 0 }; 500_000];
+        let found = check_steps(&steps, setting, LIMITS, "steps").unwrap_err().into_vec();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].description, "500000 steps; the plan allows 5");
     }
 }
