@@ -54,7 +54,9 @@ impl Test {
     /// The one place where a comparison is evaluated.
     fn evaluate(&self, records: &Records) -> Verdict {
         let before = match (records.action(), records.previous()) {
-            (Action::Updated, Some(previous)) => Some(self.path.find(previous)),
+            (Action::Updated, Some(previous)) if self.path.root() == records.object() => {
+                Some(self.path.find(previous))
+            }
             _ => None,
         };
         let sight = Sight { now: records.find(&self.path), before, ignore_case: self.ignore_case };
@@ -117,5 +119,31 @@ mod tests {
     #[test]
     fn the_event_itself_can_be_asked() {
         assert!(holds(r#"{"comparison":{"path":"event.actor","operator":"is","values":[{"text":"u1"}]}}"#));
+    }
+
+    #[test]
+    fn a_change_is_only_asked_of_the_object_that_is_named() {
+        for (object, operator, expected) in [
+            ("deal", "has_changed", true),
+            ("person", "has_changed", false),
+            ("deal", "has_changed_from", true),
+            ("person", "has_changed_from", false),
+        ] {
+            let records = Records::new(EventView {
+                object: object.to_owned(),
+                action: Action::Updated,
+                current: Some(Json::object([("stage", Json::from("won"))])),
+                previous: Some(Json::object([("stage", Json::from("open"))])),
+                previous_partial: false,
+                event: Json::Null,
+            });
+            let values = if operator == "has_changed" { "[]" } else { r#"[{"text":"open"}]"# };
+            let condition = format!(
+                r#"{{"comparison":{{"path":"deal.stage","operator":"{operator}","values":{values}}}}}"#
+            );
+            let condition: Condition = serde_json::from_str(&condition).unwrap();
+            let compiled = check(&condition, &Scope::AnyObject, "condition").unwrap();
+            assert_eq!(compiled.matches(&records), expected, "{object} {operator}");
+        }
     }
 }

@@ -11,19 +11,12 @@ pub(crate) const CONDITION_ROOTS: [&str; 2] = ["previous", "event"];
 pub enum Scope {
     /// Events of this object only.
     Object(String),
-    /// Events of any object (a wildcard trigger): any name may be an object's.
+    /// Events of any object (a wildcard trigger): any name may be an object's, but the fixed roots' names.
     AnyObject,
 }
 
 impl Scope {
-    fn is_object(&self, root: &str) -> bool {
-        match self {
-            Self::Object(object) => object == root,
-            Self::AnyObject => true,
-        }
-    }
-
-    /// Whether `root` is the object's own name, which the fixed roots are not.
+    /// Whether `root` is the object's own name, which for any object the fixed roots are not.
     pub(crate) fn is_record(&self, root: &str) -> bool {
         match self {
             Self::Object(object) => object == root,
@@ -33,7 +26,7 @@ impl Scope {
 
     /// Says what may stand there, when `root` may not.
     pub(crate) fn refuse(&self, root: &str, fixed: &[&str]) -> Option<String> {
-        if fixed.contains(&root) || self.is_object(root) {
+        if fixed.contains(&root) || self.is_record(root) {
             return None;
         }
         let object = match self {
@@ -41,5 +34,26 @@ impl Scope {
             Self::AnyObject => "the object's name",
         };
         Some(format!("{root:?} is not known here; a path begins with one of: {object}, {}", fixed.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_does_not_make_objects_of_roots_that_are_not_there() {
+        for (root, condition, request) in [
+            ("person", true, true),
+            ("previous", true, true),
+            ("event", true, true),
+            ("account", false, true),
+            ("automation", false, true),
+        ] {
+            assert_eq!(Scope::AnyObject.refuse(root, &CONDITION_ROOTS).is_none(), condition, "{root}");
+            assert_eq!(Scope::AnyObject.refuse(root, &REQUEST_ROOTS).is_none(), request, "{root}");
+        }
+        let account = Scope::Object("account".to_owned());
+        assert_eq!(account.refuse("account", &CONDITION_ROOTS), None, "an object may have this name");
     }
 }
