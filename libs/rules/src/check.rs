@@ -13,6 +13,8 @@ use crate::violation::Violations;
 pub const MAX_COMPARISONS: usize = 100;
 /// How deep groups may be nested: a comparison in no group has depth 0.
 pub const MAX_GROUP_DEPTH: usize = 5;
+/// How many conditions there may be in all, groups included, for any of them to be looked at.
+const MAX_NODES: usize = 1_000;
 /// How many characters a text operand may have.
 pub const MAX_OPERAND_CHARS: usize = 1_000;
 
@@ -23,6 +25,12 @@ pub const MAX_OPERAND_CHARS: usize = 1_000;
 /// # Errors
 /// Every broken rule at once, each with its field path like `condition.all[2].comparison.values[0]`.
 pub fn check(condition: &Condition, scope: &Scope, field: &str) -> Result<Compiled, Violations> {
+    if count_nodes(condition, 0) > MAX_NODES {
+        let mut violations = Violations::default();
+        violations
+            .add(field, format!("more than {MAX_NODES} conditions; at most {MAX_COMPARISONS} are allowed"));
+        return Err(violations);
+    }
     let mut check = Check { scope, comparisons: 0, violations: Violations::default() };
     let root = match condition {
         Condition::All(children) if children.is_empty() => Some(Node::All(Vec::new())),
@@ -36,6 +44,24 @@ pub fn check(condition: &Condition, scope: &Scope, field: &str) -> Result<Compil
         Some(root) if check.violations.is_empty() => Ok(Compiled::new(root)),
         _ => Err(check.violations),
     }
+}
+
+/// How many conditions there are, counted no deeper than is allowed and no further than is needed.
+fn count_nodes(condition: &Condition, depth: usize) -> usize {
+    let children = match condition {
+        _ if depth > MAX_GROUP_DEPTH => return 1,
+        Condition::All(children) | Condition::Any(children) => children.as_slice(),
+        Condition::Not(child) => std::slice::from_ref(&**child),
+        Condition::Comparison(_) => return 1,
+    };
+    let mut count = 1 + children.len();
+    for child in children {
+        if count > MAX_NODES {
+            break;
+        }
+        count += count_nodes(child, depth + 1) - 1;
+    }
+    count
 }
 
 struct Check<'s> {
@@ -81,6 +107,13 @@ impl Check<'_> {
     fn comparison(&mut self, comparison: &Comparison, field: &str) -> Option<Test> {
         let path = self.path(comparison, &format!("{field}.path"));
         let targets = self.operands(comparison, &format!("{field}.values"));
+        if comparison.ignore_case && !comparison.operator.rule().compares_text {
+            self.violations.add(
+                format!("{field}.ignore_case"),
+                "this operator compares no text, so there is no case to ignore",
+            );
+            return None;
+        }
         Some(Test {
             path: path?,
             operator: comparison.operator,
@@ -288,5 +321,38 @@ mod tests {
         assert!(check(&condition, &Scope::AnyObject, "condition").is_ok());
         let condition = comparison("previous.name", Operator::HasChanged, vec![]);
         assert!(check(&condition, &Scope::AnyObject, "condition").is_err());
+    }
+
+    #[test]
+    fn a_tree_of_any_size_costs_no_more_than_its_limit() {
+        for condition in [
+            Condition::All(vec![Condition::Any(Vec::new()); 500_000]),
+            Condition::Any(vec![Condition::Any(vec![title_is("x"); 1_000]); 500]),
+        ] {
+            let found = violations(&condition);
+            assert_eq!(found.len(), 1, "{:?}", found.first());
+            assert_eq!(found[0].1, "more than 1000 conditions; at most 100 are allowed");
+        }
+        let nested = (0..1_000).fold(title_is("x"), |inner, _| Condition::Not(Box::new(inner)));
+        assert_eq!(fields(&nested), ["condition.not.not.not.not.not"]);
+    }
+
+    #[test]
+    fn case_is_only_ignored_where_text_is_compared() {
+        for operator in Operator::ALL {
+            let rule = operator.rule();
+            let values = match rule.arity {
+                Arity::Exactly(count) if rule.types.contains(&OperandType::Text) => {
+                    vec![Operand::Text("x".to_owned()); count]
+                }
+                Arity::Exactly(count) => vec![Operand::Decimal("1".to_owned()); count],
+                Arity::UpTo(_) => vec![Operand::Text("x".to_owned())],
+            };
+            let path = "deal.x".to_owned();
+            let comparison = Comparison { path, operator, values, ignore_case: true };
+            let expected: &[&str] =
+                if rule.compares_text { &[] } else { &["condition.comparison.ignore_case"] };
+            assert_eq!(fields(&Condition::Comparison(comparison)), expected, "{operator:?}");
+        }
     }
 }

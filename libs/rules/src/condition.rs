@@ -45,7 +45,8 @@ pub struct Comparison {
     /// The operands, as many as the operator takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Operand>,
-    /// Whether text compares by Unicode simple folding; else by code point.
+    /// Whether text compares by Unicode simple folding; else by code point. Only where text is compared: see
+    /// [`crate::Rule::compares_text`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_case: bool,
 }

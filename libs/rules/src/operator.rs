@@ -1,5 +1,9 @@
 //! The operators: what each takes, and what it says of a value. A new operator is a variant, a row in
 //! [`Operator::rule`] and an arm in [`Operator::judge`].
+//!
+//! **Case.** With `ignore_case` a comparison sees all text folded: the field's, within lists and objects too, and the
+//! operands'. So `has changed` does not hold when `won` has become `WON`, nor does `has changed to` then; names of
+//! members always count as they are. Operators that compare no text refuse it ([`Rule::compares_text`]).
 
 use std::cmp::Ordering;
 
@@ -72,6 +76,8 @@ pub struct Rule {
     pub types: &'static [OperandType],
     /// Whether it reads the old record too, and so only takes paths into the record itself.
     pub reads_previous: bool,
+    /// Whether text is compared, so that case may be ignored.
+    pub compares_text: bool,
 }
 
 /// How a comparison came out, and why where that is not plain.
@@ -134,17 +140,24 @@ impl Operator {
     /// What the operator takes.
     #[must_use]
     pub fn rule(self) -> Rule {
-        let rule = |arity, types, reads_previous| Rule { arity, types, reads_previous };
+        let rule = |arity, types, reads_previous, compares_text| Rule {
+            arity,
+            types,
+            reads_previous,
+            compares_text,
+        };
         match self {
-            Self::Is | Self::IsNot => rule(Arity::Exactly(1), SCALARS, false),
-            Self::Contains => rule(Arity::Exactly(1), SCALARS, false),
-            Self::StartsWith => rule(Arity::Exactly(1), &[OperandType::Text], false),
-            Self::IsEmpty | Self::IsNotEmpty => rule(Arity::Exactly(0), &[], false),
-            Self::GreaterThan | Self::LessThan => rule(Arity::Exactly(1), &[OperandType::Decimal], false),
-            Self::Between => rule(Arity::Exactly(2), &[OperandType::Decimal], false),
-            Self::In => rule(Arity::UpTo(MAX_IN), SCALARS, false),
-            Self::HasChanged => rule(Arity::Exactly(0), &[], true),
-            Self::HasChangedTo | Self::HasChangedFrom => rule(Arity::Exactly(1), SCALARS, true),
+            Self::Is | Self::IsNot => rule(Arity::Exactly(1), SCALARS, false, true),
+            Self::Contains => rule(Arity::Exactly(1), SCALARS, false, true),
+            Self::StartsWith => rule(Arity::Exactly(1), &[OperandType::Text], false, true),
+            Self::IsEmpty | Self::IsNotEmpty => rule(Arity::Exactly(0), &[], false, false),
+            Self::GreaterThan | Self::LessThan => {
+                rule(Arity::Exactly(1), &[OperandType::Decimal], false, false)
+            }
+            Self::Between => rule(Arity::Exactly(2), &[OperandType::Decimal], false, false),
+            Self::In => rule(Arity::UpTo(MAX_IN), SCALARS, false, true),
+            Self::HasChanged => rule(Arity::Exactly(0), &[], true, true),
+            Self::HasChangedTo | Self::HasChangedFrom => rule(Arity::Exactly(1), SCALARS, true, true),
         }
     }
 
@@ -221,7 +234,7 @@ impl Sight<'_> {
             None => false,
             Some(before) => match (before, self.now) {
                 (None, None) => false,
-                (Some(before), Some(now)) => !same(before, now),
+                (Some(before), Some(now)) => !same(before, now, self.ignore_case),
                 _ => true,
             },
         }
@@ -252,17 +265,20 @@ fn is_any(value: &Json, targets: &[Target], ignore_case: bool) -> bool {
 }
 
 /// Whether two values are the same: numbers as decimals (by their text where they can't be compared), objects
-/// whatever the order of their members, text by code point.
-pub(crate) fn same(a: &Json, b: &Json) -> bool {
+/// whatever the order of their members, text by code point or folded.
+pub(crate) fn same(a: &Json, b: &Json, ignore_case: bool) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) => {
             a == b
                 || matches!((Decimal::of(a), Decimal::of(b)), (Some(a), Some(b)) if a.cmp(&b) == Ordering::Equal)
         }
-        (Json::List(a), Json::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::String(a), Json::String(b)) => a == b || (ignore_case && fold(a) == fold(b)),
+        (Json::List(a), Json::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, ignore_case))
+        }
         (Json::Object(a), Json::Object(b)) => {
-            let others: std::collections::HashMap<&str, &Json> = b.iter().collect();
-            a.len() == b.len() && a.iter().all(|(name, a)| others.get(name).is_some_and(|b| same(a, b)))
+            a.len() == b.len()
+                && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b, ignore_case)))
         }
         (a, b) => a == b,
     }
@@ -289,7 +305,7 @@ mod tests {
             ("99999999999999999999999999999999999999", "99999999999999999999999999999999999999", true),
             ("99999999999999999999999999999999999999", "99999999999999999999999999999999999998", false),
         ] {
-            assert_eq!(same(&json(a), &json(b)), expected, "{a} {b}");
+            assert_eq!(same(&json(a), &json(b), false), expected, "{a} {b}");
         }
     }
 
@@ -301,5 +317,22 @@ mod tests {
         assert_eq!(Operator::GreaterThan.judge(sight, &bound), Verdict::NotComparable);
         assert_eq!(Operator::Is.judge(sight, &bound), Verdict::Fails);
         assert_eq!(Operator::IsNot.judge(sight, &bound), Verdict::Holds);
+    }
+
+    #[test]
+    fn a_change_of_case_is_none_where_case_is_ignored() {
+        let (before, now) = (json(r#"{"a":["Straße"]}"#), json(r#"{"a":["STRAẞE"]}"#));
+        let (was, is) = (json("\"Won\""), json("\"WON\""));
+        let won = [Target::Text("won".to_owned())];
+        for ignore_case in [false, true] {
+            let sight = |before, now| Sight { now: Some(now), before: Some(Some(before)), ignore_case };
+            assert_eq!(Operator::HasChanged.judge(sight(&before, &now), &[]).holds(), !ignore_case);
+            assert!(!Operator::HasChangedTo.judge(sight(&was, &is), &won).holds());
+            assert!(!Operator::HasChangedFrom.judge(sight(&was, &is), &won).holds());
+            let open = json("\"open\"");
+            assert_eq!(Operator::HasChangedTo.judge(sight(&open, &is), &won).holds(), ignore_case);
+            assert_eq!(Operator::HasChangedFrom.judge(sight(&is, &open), &won).holds(), ignore_case);
+        }
+        assert!(!same(&json(r#"{"A":1}"#), &json(r#"{"a":1}"#), true), "names count as they are");
     }
 }
