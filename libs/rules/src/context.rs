@@ -1,23 +1,24 @@
 //! The values that placeholders reach: the event's records, its account and its automation.
 
-use std::sync::OnceLock;
-
-use minijinja::Value;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::json::Json;
 use crate::path::Path;
 use crate::records::Records;
-use crate::scope::REQUEST_ROOTS;
-use crate::template::{Numbers, to_value};
+
+/// How much work all expressions of one context may take together, in bytes that they read or write.
+pub const MAX_EFFORT: usize = 4 * 1024 * 1024;
 
 /// The values of one event that templates and body fields read.
+///
+/// It also holds the effort that is left for them: an automation with one event never takes more, however many
+/// templates it has.
 #[derive(Debug)]
 pub struct Context<'v> {
     records: &'v Records,
     account: &'v Json,
     automation: &'v Json,
-    exact: OnceLock<Value>,
-    machine: OnceLock<Value>,
+    left: AtomicUsize,
 }
 
 impl<'v> Context<'v> {
@@ -25,7 +26,7 @@ impl<'v> Context<'v> {
     /// `{"id": …, "name": …}`.
     #[must_use]
     pub fn new(records: &'v Records, account: &'v Json, automation: &'v Json) -> Self {
-        Self { records, account, automation, exact: OnceLock::new(), machine: OnceLock::new() }
+        Self { records, account, automation, left: AtomicUsize::new(MAX_EFFORT) }
     }
 
     /// The value that `path` reads, if it is there.
@@ -33,7 +34,8 @@ impl<'v> Context<'v> {
         path.find(self.root(path.root())?)
     }
 
-    fn root(&self, name: &str) -> Option<&'v Json> {
+    /// The value of a root; the object's name goes before the others.
+    pub(crate) fn root(&self, name: &str) -> Option<&'v Json> {
         match name {
             name if name == self.records.object() => self.records.record(),
             "previous" => self.records.previous(),
@@ -44,18 +46,15 @@ impl<'v> Context<'v> {
         }
     }
 
-    /// All roots as one value of the expression engine, made once for each way to take numbers.
-    pub(crate) fn values(&self, numbers: Numbers) -> Value {
-        let cell = match numbers {
-            Numbers::Exact => &self.exact,
-            Numbers::Machine => &self.machine,
-        };
-        let names = std::iter::once(self.records.object()).chain(REQUEST_ROOTS);
-        let roots = || {
-            Value::from_pairs(
-                names.filter_map(|name| Some((name.to_owned(), to_value(self.root(name)?, numbers)))),
-            )
-        };
-        cell.get_or_init(roots).clone()
+    /// The effort that is left.
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Spends effort; `false` when there is not enough left, and from then on nothing is left.
+    pub(crate) fn spend(&self, effort: usize) -> bool {
+        let left = self.left().checked_sub(effort);
+        self.left.store(left.unwrap_or(0), Ordering::Relaxed);
+        left.is_some()
     }
 }

@@ -32,7 +32,7 @@ mod violation;
 
 pub use check::{MAX_COMPARISONS, MAX_GROUP_DEPTH, MAX_OPERAND_CHARS, check};
 pub use condition::{Comparison, Condition, Operand};
-pub use context::Context;
+pub use context::{Context, MAX_EFFORT};
 pub use join::join_url;
 pub use json::Json;
 pub use matching::Compiled;
@@ -45,4 +45,4 @@ pub use request::{
 pub use scope::Scope;
 pub use steps::{CompiledSteps, MAX_TOTAL_DELAY_MICROS, Planned, Step, StepLimits, check_steps};
 pub use template::{Missing, Setting};
-pub use violation::{Violation, Violations};
+pub use violation::{MAX_VIOLATIONS, Violation, Violations};

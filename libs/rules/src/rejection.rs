@@ -2,7 +2,11 @@
 
 use crate::json::JsonError;
 
-/// A template that came out wrong for one event: where, and why. Neither tells a value of the event.
+/// How many characters of an author's text messages quote.
+const MAX_QUOTED: usize = 120;
+
+/// A template that came out wrong for one event: where, and why. Neither tells a value of the event, and as text they
+/// have no control characters in them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Rejection {
@@ -27,7 +31,7 @@ pub enum Reason {
         /// The placeholder's expression, as its author wrote it.
         expression: String,
         /// What is wrong, by its kind.
-        detail: String,
+        detail: &'static str,
     },
     /// The expression takes too much work.
     #[error("{expression} takes too much work")]
@@ -54,8 +58,11 @@ pub enum Reason {
     #[error("backslashes are not allowed here")]
     Backslash,
     /// The body is to be JSON and came out as something else.
-    #[error("the body is no JSON: {0}")]
-    NotJson(JsonError),
+    #[error("the body is no JSON: {rule}")]
+    NotJson {
+        /// The rule of JSON that it breaks.
+        rule: &'static str,
+    },
     /// The webhook's URL does not end so that something can be appended.
     #[error("the webhook's URL must end in '/', '&', '?' or '=' to have a path or query appended")]
     UrlNotOpen,
@@ -65,8 +72,52 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The body is no JSON. The error itself may tell a name that came out of the event.
+    pub(crate) fn not_json(error: &JsonError) -> Self {
+        let rule = match error {
+            JsonError::DuplicateMember { .. } => "an object has two members of one name",
+            JsonError::TooDeep { .. } => "lists and objects are nested too deep",
+            JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => "its syntax is broken",
+        };
+        Self::NotJson { rule }
+    }
+
     /// The rejection of `field` for this reason.
     pub(crate) fn at(self, field: &str) -> Rejection {
         Rejection { field: field.to_owned(), reason: self }
+    }
+}
+
+/// An author's text as messages quote it: control characters escaped, the end of a long one cut off.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == MAX_QUOTED {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_short_and_has_no_control_characters() {
+        assert_eq!(quoted("a\0b\u{85}\né\"'"), "a\\u{0}b\\u{85}\\né\"'");
+        assert_eq!(quoted(&"é".repeat(MAX_QUOTED)).chars().count(), MAX_QUOTED);
+        assert_eq!(quoted(&"é".repeat(60_000)).chars().count(), MAX_QUOTED + 1);
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_tells_no_name() {
+        let error = JsonError::DuplicateMember { name: "secret".to_owned(), at: 5 };
+        assert_eq!(
+            Reason::not_json(&error).to_string(),
+            "the body is no JSON: an object has two members of one name"
+        );
     }
 }

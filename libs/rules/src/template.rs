@@ -1,11 +1,26 @@
 //! A template: text with placeholders, `Deal {{ deal.title }} was won`.
 //!
-//! A placeholder is a minijinja expression with filters. There are no statements, comments, loops, calls or
-//! includes, so it is known when the template is saved where in the text each value will stand, and whoever
-//! puts the parts together escapes for that place, once.
+//! A placeholder is an expression of minijinja's language (Jinja's), of the part of it that customers need:
 //!
-//! **Numbers** keep their text, unless the expression computes or compares (operators such as `+` or `<`, filters
-//! such as `round`): such an expression takes them as integers of 128 bits or floating point.
+//! - fields: `deal.owner.name`, `deal["odd key"]`, `deal.tags[0]`, `deal.tags[-1]`
+//! - texts, numbers, `true`, `false`, `none`, parentheses
+//! - `~` joins texts; `+ - * / // %` and `-x` compute with numbers and nothing else
+//! - `== != < <= > >=`, `in`, `not in`, one at a time; `and`, `or`, `not`; `a if b else c`
+//! - filters: abs, capitalize, count, d, default, first, float, int, join, json, last, length, lower, replace, round,
+//!   split, string, title, tojson, trim, upper
+//! - tests: `is` (`not`) boolean, defined, divisibleby, endingwith, even, false, mapping, none, number, odd, sequence,
+//!   startingwith, string, true, undefined
+//!
+//! There are no statements, comments, loops, calls or includes, so it is known when the template is saved where in the
+//! text each value will stand, and whoever puts the parts together escapes for that place, once. Lists and objects
+//! can't be written out, texts and lists can't be repeated, no operator grows numbers beyond 128 bits, and filters take
+//! no filters: nothing makes much of little. What is left is bounded when it is saved ([`MAX_TEMPLATE_BYTES`],
+//! [`MAX_PLACEHOLDERS`], [`MAX_TOKENS`], [`MAX_NESTING`]) and, all placeholders of an automation together, when it is
+//! worked out ([`crate::MAX_EFFORT`]).
+//!
+//! **Numbers** keep their text, unless the expression computes (`+`, `round`): there they are integers of 128 bits or
+//! floating point. They compare exactly, as decimals; values compare as in conditions: in type and value, and lists
+//! and objects not at all.
 //!
 //! **Missing** values are an error or empty, as the automation says ([`Missing`]); `null` is not missing, and
 //! as text it is empty. Booleans are `true` and `false`, lists and objects their JSON text.
@@ -19,13 +34,21 @@ use crate::json::Json;
 use crate::rejection::Reason;
 use crate::scope::Scope;
 
+mod compute;
+mod evaluate;
 mod expression;
+mod filter;
+mod language;
+mod parse;
 mod scan;
-mod value;
+mod unescape;
 
 pub(crate) use expression::Expression;
-pub(crate) use value::{Numbers, to_value};
+pub use parse::MAX_NESTING;
+pub use scan::MAX_TOKENS;
 
+/// How many bytes a template may have, wherever it stands.
+pub const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 /// How many placeholders a template may have.
 pub const MAX_PLACEHOLDERS: usize = 200;
 
@@ -68,6 +91,9 @@ impl Template {
     /// # Errors
     /// Every broken rule in words, at once.
     pub fn compile(source: &str, setting: Setting<'_>) -> Result<Self, Vec<String>> {
+        if source.len() > MAX_TEMPLATE_BYTES {
+            return Err(vec![format!("longer than {MAX_TEMPLATE_BYTES} bytes")]);
+        }
         let pieces = scan::split(source).map_err(|error| vec![error.to_string()])?;
         let count = pieces.iter().filter(|piece| matches!(piece, scan::Piece::Placeholder(_))).count();
         if count > MAX_PLACEHOLDERS {
@@ -100,7 +126,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
-                Part::Placeholder(expression) => out.push_str(&text(&*expression.value(context)?)),
+                Part::Placeholder(expression) => out.push_str(&expression.text(context, limit)?),
             }
             if out.len() > limit {
                 return Err(Reason::TooLarge { limit });
@@ -110,13 +136,14 @@ impl Template {
     }
 }
 
-/// A value as text: what a template shows of it.
-pub(crate) fn text(value: &Json) -> Cow<'_, str> {
+/// A value as text: what a template shows of it. Lists and objects of more than `limit` bytes are not written.
+pub(crate) fn text(value: Cow<'_, Json>, limit: usize) -> Result<Cow<'_, str>, Reason> {
     match value {
-        Json::Null => Cow::Borrowed(""),
-        Json::String(text) => Cow::Borrowed(text),
-        Json::Number(number) => Cow::Borrowed(number.as_str()),
-        Json::Bool(_) | Json::List(_) | Json::Object(_) => Cow::Owned(value.to_string()),
+        Cow::Borrowed(Json::String(text)) => Ok(Cow::Borrowed(text)),
+        Cow::Owned(Json::String(text)) => Ok(Cow::Owned(text)),
+        Cow::Borrowed(Json::Number(number)) => Ok(Cow::Borrowed(number.as_str())),
+        value if *value == Json::Null => Ok(Cow::Borrowed("")),
+        value => value.text_within(limit).map(Cow::Owned).ok_or(Reason::TooLarge { limit }),
     }
 }
 
@@ -126,7 +153,7 @@ mod tests {
     use crate::records::{Action, EventView, Records};
 
     const RECORD: &str = r#"{"title":"Big \"one\"","value":1.10,"id":12345678901234567890,"wide":1234567890123456789012345678901234567890,
-        "won":true,"none":null,"tags":["a","b"],"owner":{"name":"Ann","odd key":1},"count":3}"#;
+        "won":true,"none":null,"tags":["a","b"],"owner":{"name":"Ann","odd key":1},"count":3,"numbers":[1.50,10.0]}"#;
 
     fn with<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
         let records = Records::new(EventView {
@@ -173,9 +200,9 @@ mod tests {
             ("{{ deal.wide }}", "1234567890123456789012345678901234567890"),
             ("{{ deal.value ~ ' EUR' }}", "1.10 EUR"),
             ("{{ deal.value | default(0) }}", "1.10"),
-            ("{{ [deal.value, deal.wide] }}", "[1.10,1234567890123456789012345678901234567890]"),
             ("{{ deal.value if deal.won else 0 }}", "1.10"),
-            ("{{ {'v': deal.value} | json }}", r#"{"v":1.10}"#),
+            ("{{ deal.numbers | json }}", "[1.50,10.0]"),
+            ("{{ deal.numbers[-1] }}{{ deal.numbers.0 | string }}", "10.01.50"),
         ] {
             assert_eq!(render(source), expected, "{source}");
         }
@@ -190,6 +217,17 @@ mod tests {
             ("{{ deal.value | round }}", "1.0"),
             ("{{ 'big' if deal.value > 1 else 'small' }}", "big"),
             ("{{ 'big' if deal.value == 1.1 else 'small' }}", "big"),
+            ("{{ 7 // -2 }} {{ 7 % -2 }} {{ -7.5 // 2 }} {{ 7 / 2 }} {{ 1 - 2 - 3 }}", "-4 -1 -4.0 3.5 -4"),
+            ("{{ 2 + 3 * 4 ~ '!' if false else 2 + 3 * 4 }}", "14"),
+            (
+                "{{ -deal.value | abs }} {{ '1.9' | int }} {{ 'x' | int(0) }} {{ true | float }}",
+                "1.1 1 0 1.0",
+            ),
+            ("{{ 2.345 | round(2) }} {{ 2.1 | round(0, 'ceil') }} {{ 3 | round }}", "2.35 3.0 3"),
+            (
+                "{{ deal.id > 12345678901234567889.9 }} {{ 0.1 + 0.2 == 0.3 }} {{ 1 == 1.0 }}",
+                "true false true",
+            ),
         ] {
             assert_eq!(render(source), expected, "{source}");
         }
@@ -251,17 +289,121 @@ mod tests {
     fn braces_in_text_and_in_strings_are_text() {
         assert_eq!(render(r#"{"a":{"b":"{{ deal.count }}"}}"#), r#"{"a":{"b":"3"}}"#);
         assert_eq!(render(r#"{{ "{{ }} {% %}" }}"#), "{{ }} {% %}");
-        assert_eq!(render("{{ {'a': {'b': 1}} }}"), r#"{"a":{"b":1}}"#);
     }
 
     #[test]
-    fn work_and_output_are_bounded() {
-        assert!(matches!(
-            render_as("{{ 'aaaaaaaaaa' * 10000000 }}", Missing::Error),
-            Err(Reason::TooCostly { .. })
-        ));
-        assert_eq!(render_as("{{ 'a' * 2000 }}", Missing::Error), Err(Reason::TooLarge { limit: 1000 }));
+    fn truths_and_choices_are_those_of_the_language() {
+        for (source, expected) in [
+            ("{{ deal.none or deal.title }}", "Big \"one\""),
+            ("{{ deal.won and 0 }}", "0"),
+            ("{{ not deal.won or 'b' in deal.tags }}", "true"),
+            ("{{ 'z' not in deal.tags and 'name' in deal.owner and 'ig' in deal.title }}", "true"),
+            ("{{ 'a' if false }}{{ 1 if deal.none else 2 if 0.0 else 3 }}", "3"),
+            (
+                "{{ deal.nope is defined }} {{ deal.none is defined }} {{ deal.none is none }}",
+                "false true true",
+            ),
+            (
+                "{{ deal.count is odd }} {{ deal.count is not divisibleby(3) }} {{ deal.title is string }}",
+                "true false true",
+            ),
+            ("{{ deal.title is startingwith('Big') and deal.tags is sequence }}", "true"),
+            (
+                "{{ deal.none | default('x') }}|{{ deal.none | default('x', true) }}|{{ deal.nope | d }}",
+                "|x|",
+            ),
+            ("{{ deal.tags | first }}{{ deal.tags | last }}{{ deal.tags | length }}", "ab2"),
+            ("{{ 'x,y' | split(',') | last }}{{ ' a  b ' | split | json }}", r#"y["a","b"]"#),
+            (
+                "{{ 'aXbX' | replace('X', '--') }} {{ 'o\\u00e9 o-o' | title }} {{ ' ab C ' | trim | capitalize }}",
+                "a--b-- Oé O-O Ab c",
+            ),
+        ] {
+            assert_eq!(render(source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_without_being_told() {
+        for source in [
+            "{{ deal.title + 1 }}",
+            "{{ deal.tags + deal.tags }}",
+            "{{ deal.tags * 3 }}",
+            "{{ deal.title * 3 }}",
+            "{{ deal.tags == deal.tags }}",
+            "{{ deal.title < 1 }}",
+            "{{ 1 / 0 }}",
+            "{{ 1 % 0.0 }}",
+            "{{ 1 is divisibleby(0) }}",
+            "{{ 170141183460469231731687303715884105727 + 1 }}",
+            "{{ 170141183460469231731687303715884105727 * 2 }}",
+            "{{ deal.wide > 1 }}",
+            "{{ 1e308 * 10 }}",
+            "{{ deal.title | int }}",
+            "{{ deal.title | round }}",
+            "{{ 1.5 | round(16) }}",
+            "{{ 1.5 is even }}",
+            "{{ deal.title | join }}",
+            "{{ deal.title | replace('', 'x') }}",
+        ] {
+            let rejected = render_as(source, Missing::Error).unwrap_err();
+            assert!(matches!(rejected, Reason::Evaluation { .. }), "{source}: {rejected:?}");
+            assert!(!rejected.to_string().contains("one"), "{rejected}");
+        }
+    }
+
+    #[test]
+    fn what_makes_much_of_little_is_refused_when_saved() {
+        for source in [
+            "{{ [0] }}",
+            "{{ {} }}",
+            "{{ (1, 2) }}",
+            "{{ () }}",
+            "{{ 1, 2 }}",
+            "{{ 2 ** 3 }}",
+            "{{ deal.tags[0:1] }}",
+            "{{ deal.tags | batch(2) }}",
+            "{{ deal.tags | map('upper') }}",
+            "{{ deal.tags | select('odd') }}",
+            "{{ deal.tags | join(d=',') }}",
+            "{{ deal.tags | join(*deal.tags) }}",
+            "{{ deal[deal.title] }}",
+            "{{ 1 < 2 < 3 }}",
+            "{{ 1is divisibleby(3) }}",
+            "{{ 0x10 }}",
+            "{{ 1_0 }}",
+            "{{ deal.title | upper('x') }}",
+        ] {
+            assert!(compile(source, Missing::Error).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn size_nesting_and_number_are_bounded_when_saved() {
         let many = "{{ deal.count }}".repeat(MAX_PLACEHOLDERS + 1);
         assert!(compile(&many, Missing::Error).is_err());
+        assert!(compile(&"a".repeat(MAX_TEMPLATE_BYTES + 1), Missing::Error).is_err());
+        for (open, close) in [("(", ")"), ("-", ""), ("not ", ""), ("1 if 1 else ", ""), ("1|d(", ")")] {
+            let nested = |depth| format!("{{{{ {}1{} }}}}", open.repeat(depth), close.repeat(depth));
+            assert!(compile(&nested(MAX_NESTING - 1), Missing::Error).is_ok(), "{open}");
+            let refused = compile(&nested(MAX_NESTING), Missing::Error).unwrap_err();
+            assert!(refused[0].contains("nested deeper than 16"), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn output_and_effort_are_bounded_when_rendered() {
+        let long = format!("{{{{ '{}' }}}}", "a".repeat(1_001));
+        assert_eq!(render_as(&long, Missing::Error), Err(Reason::TooLarge { limit: 1000 }));
+        let doubled = format!("{{{{ 'a'{} | length }}}}", "|replace('a', 'aaaaaaaaaaaaaaaa')".repeat(6));
+        assert!(matches!(render_as(&doubled, Missing::Error), Err(Reason::TooCostly { .. })));
+    }
+
+    #[test]
+    fn messages_show_no_control_characters() {
+        let refused = compile("{{ deal.\0title | \u{1b} }}", Missing::Error).unwrap_err();
+        assert!(!refused.concat().contains(char::is_control), "{refused:?}");
+        let rejected = render_as("{{ deal['\0'] }}", Missing::Error).unwrap_err();
+        assert_eq!(rejected.to_string(), "deal['\\u{0}'] is missing in this event");
     }
 }

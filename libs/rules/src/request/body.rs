@@ -1,13 +1,14 @@
 //! The body of a request.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::json_body::JsonBody;
 use super::{BodyTemplate, Encoding, MAX_BODY_BYTES, MAX_BODY_TEMPLATE_BYTES, PairValue, encode};
 use crate::context::Context;
-use crate::json::Json;
+use crate::json::{Json, quote_into};
 use crate::path::Path;
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::{Reason, Rejection, quoted};
 use crate::scope::REQUEST_ROOTS;
 use crate::template::{Missing, Setting, Template, text};
 use crate::violation::Violations;
@@ -46,16 +47,13 @@ pub(super) fn compile(
             Some(Body::KeyValue { encoding: *encoding, pairs })
         }
         BodyTemplate::Raw { content_type, template } => {
-            let json = is_json(content_type);
-            if !is_content_type(content_type) {
-                violations.add(
-                    format!("{field}.raw.content_type"),
-                    "no content type: like application/json or text/plain; charset=utf-8, without placeholders",
-                );
+            let kind = Kind::of(content_type);
+            if let Err(refusal) = kind {
+                violations.add(format!("{field}.raw.content_type"), refusal);
             }
             let field = format!("{field}.raw.template");
             let template = compile_text(template, setting, &field, violations)?;
-            if !json {
+            if kind != Ok(Kind::Json) {
                 return Some(Body::Text { content_type: content_type.clone(), template });
             }
             match JsonBody::compile(template) {
@@ -82,12 +80,28 @@ fn compile_pairs(
     }
     let mut names = HashSet::new();
     let mut compiled = Vec::with_capacity(pairs.len());
+    let mut left = MAX_BODY_TEMPLATE_BYTES;
     for (index, (name, value)) in pairs.iter().enumerate() {
         let field = format!("{field}[{index}]");
         if name.is_empty() || name.len() > 256 {
             violations.add(format!("{field}.name"), "a name of 1 to 256 bytes is needed");
         } else if !names.insert(name.as_str()) && encoding == Encoding::Json {
             violations.add(format!("{field}.name"), "is there twice");
+        }
+        let size = match value {
+            PairValue::Literal(json) => json.text_within(left).map(|text| text.len()),
+            PairValue::Field(path) => Some(path.len()),
+            PairValue::Text(template) => Some(template.len()),
+        };
+        match size.and_then(|size| left.checked_sub(size)) {
+            Some(rest) => left = rest,
+            None => {
+                violations.add(
+                    field,
+                    format!("up to here the values have more than {MAX_BODY_TEMPLATE_BYTES} bytes"),
+                );
+                return None;
+            }
         }
         let pair = match value {
             PairValue::Literal(json) => Some(Pair::Literal(json.clone())),
@@ -131,22 +145,48 @@ fn compile_text(
         .ok()
 }
 
-/// `type/subtype` of tokens, then parameters of visible ASCII (RFC 9110, section 8.3.1).
-fn is_content_type(text: &str) -> bool {
-    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-    let token = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
-    };
-    let typed = essence.trim().split_once('/').is_some_and(|(main, sub)| token(main) && token(sub));
-    typed
-        && text.len() <= 256
-        && parameters.chars().all(|c| matches!(c, ' '..='~'))
-        && !parameters.contains("{{")
+/// What a raw body is, by its content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One JSON text, in which values are escaped.
+    Json,
+    /// Any other text.
+    Text,
 }
 
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+impl Kind {
+    /// `type/subtype` of tokens, then parameters of visible ASCII (RFC 9110, section 8.3.1), exactly so: the header is
+    /// sent as it is written here.
+    ///
+    /// A subtype that speaks of JSON but is not one JSON text (`x-ndjson`, `json-seq`, `json5`) is refused: a value's
+    /// place in it could not be checked.
+    fn of(content_type: &str) -> Result<Self, &'static str> {
+        const NONE: &str =
+            "no content type: like application/json or text/plain; charset=utf-8, without placeholders";
+        let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+        let token = |text: &str| {
+            !text.is_empty()
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+        };
+        let Some((_, subtype)) = essence.split_once('/').filter(|(main, sub)| token(main) && token(sub))
+        else {
+            return Err(NONE);
+        };
+        let plain = parameters.chars().all(|c| matches!(c, ' '..='~'))
+            && !parameters.contains("{{")
+            && !content_type.ends_with(' ');
+        if content_type.len() > 256 || !plain {
+            return Err(NONE);
+        }
+        let subtype = subtype.to_ascii_lowercase();
+        if subtype == "json" || subtype.ends_with("+json") {
+            Ok(Self::Json)
+        } else if subtype.contains("json") {
+            Err("of the JSON types only those of one JSON text are supported: application/json and …+json")
+        } else {
+            Ok(Self::Text)
+        }
+    }
 }
 
 impl Body {
@@ -184,16 +224,24 @@ impl Body {
 }
 
 fn json(pairs: &[(String, Pair)], context: &Context<'_>, field: &str) -> Result<String, Rejection> {
-    let mut size = 0;
-    let mut members = Vec::with_capacity(pairs.len());
+    let mut out = String::from("{");
     for (index, (name, pair)) in pairs.iter().enumerate() {
-        members.push((name.clone(), bounded(pair, context, &format!("{field}[{index}]"), &mut size)?));
+        if index > 0 {
+            out.push(',');
+        }
+        quote_into(&mut out, name);
+        out.push(':');
+        let field = format!("{field}[{index}]");
+        let left = MAX_BODY_BYTES.saturating_sub(out.len());
+        let value = pair.value(context, &field)?;
+        let text = value.text_within(left).ok_or_else(|| TOO_LARGE.at(&field))?;
+        out.push_str(&text);
     }
-    Ok(Json::object(members).to_string())
+    out.push('}');
+    Ok(out)
 }
 
 fn form(pairs: &[(String, Pair)], context: &Context<'_>, field: &str) -> Result<String, Rejection> {
-    let mut size = 0;
     let mut out = String::new();
     for (index, (name, pair)) in pairs.iter().enumerate() {
         if index > 0 {
@@ -201,36 +249,76 @@ fn form(pairs: &[(String, Pair)], context: &Context<'_>, field: &str) -> Result<
         }
         encode::form(&mut out, name);
         out.push('=');
-        encode::form(&mut out, &text(&bounded(pair, context, &format!("{field}[{index}]"), &mut size)?));
+        let field = format!("{field}[{index}]");
+        let left = MAX_BODY_BYTES.saturating_sub(out.len());
+        let value = text(pair.value(context, &field)?, left).map_err(|_| TOO_LARGE.at(&field))?;
+        encode::form(&mut out, &value);
+        if out.len() > MAX_BODY_BYTES {
+            return Err(TOO_LARGE.at(&field));
+        }
     }
     Ok(out)
 }
 
-/// The pair's value, counted so that no number of pairs gathers more than a body holds.
-fn bounded(pair: &Pair, context: &Context<'_>, field: &str, size: &mut usize) -> Result<Json, Rejection> {
-    let value = pair.value(context, field)?;
-    *size += value.to_string().len();
-    if *size > MAX_BODY_BYTES {
-        return Err(Reason::TooLarge { limit: MAX_BODY_BYTES }.at(field));
-    }
-    Ok(value)
-}
+const TOO_LARGE: Reason = Reason::TooLarge { limit: MAX_BODY_BYTES };
 
 impl Pair {
-    fn value(&self, context: &Context<'_>, field: &str) -> Result<Json, Rejection> {
+    fn value<'a>(&'a self, context: &Context<'a>, field: &str) -> Result<Cow<'a, Json>, Rejection> {
         match self {
-            Self::Literal(json) => Ok(json.clone()),
-            Self::Field { path, missing } => match (context.find(path), missing) {
-                (Some(value), _) => Ok(value.clone()),
-                (None, Missing::Empty) => Ok(Json::Null),
-                (None, Missing::Error) => {
-                    Err(Reason::Missing { expression: path.to_string() }.at(&format!("{field}.field")))
+            Self::Literal(json) => Ok(Cow::Borrowed(json)),
+            Self::Field { path, missing } => {
+                match (context.find(path), missing) {
+                    (Some(value), _) => Ok(Cow::Borrowed(value)),
+                    (None, Missing::Empty) => Ok(Cow::Owned(Json::Null)),
+                    (None, Missing::Error) => Err(Reason::Missing { expression: quoted(&path.to_string()) }
+                        .at(&format!("{field}.field"))),
                 }
-            },
+            }
             Self::Text(template) => template
                 .render(context, MAX_BODY_BYTES)
-                .map(Json::from)
+                .map(|text| Cow::Owned(Json::from(text)))
                 .map_err(|reason| reason.at(&format!("{field}.text"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types_are_exact() {
+        for (content_type, kind) in [
+            ("application/json", Kind::Json),
+            ("Application/JSON; charset=utf-8", Kind::Json),
+            ("text/json", Kind::Json),
+            ("application/vnd.api+json;v=1", Kind::Json),
+            ("text/plain", Kind::Text),
+            ("application/xml; charset=\"utf-8\"", Kind::Text),
+        ] {
+            assert_eq!(Kind::of(content_type), Ok(kind), "{content_type:?}");
+        }
+        for content_type in [
+            "",
+            "json",
+            "/json",
+            "application/",
+            "application/json\n",
+            " application/json",
+            "application/json ",
+            "application/json ; charset=utf-8",
+            "application/json; charset=utf-8\r\nX-Evil: 1",
+            "application/json; ",
+            "application/json\u{a0}",
+            "text/{{ deal.type }}",
+            "text/plain; charset={{ deal.charset }}",
+            "application/x-ndjson",
+            "application/json-seq",
+            "application/geo+json-seq",
+            "application/json5",
+            "application/jsonl",
+        ] {
+            assert!(Kind::of(content_type).is_err(), "{content_type:?}");
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::MAX_BODY_BYTES;
 use crate::context::Context;
-use crate::json::{Json, escape_into};
+use crate::json::{Json, JsonError, escape_into};
 use crate::rejection::Reason;
-use crate::template::{Expression, Part, Template, text};
+use crate::template::{Expression, Part, Template};
 
 /// A checked raw JSON body.
 #[derive(Debug)]
@@ -69,6 +69,9 @@ impl JsonBody {
         // that comes out twice is left to go wrong.
         match Json::parse(sample.as_bytes()) {
             Ok(_) => Ok(Self { pieces }),
+            Err(JsonError::DuplicateMember { at, .. }) => Err(format!(
+                "no JSON once the placeholders are filled in: a member is there twice before byte {at}"
+            )),
             Err(error) => Err(format!("no JSON once the placeholders are filled in: {error}")),
         }
     }
@@ -76,16 +79,20 @@ impl JsonBody {
     pub(super) fn render(&self, context: &Context<'_>) -> Result<String, Reason> {
         let mut out = String::new();
         for piece in &self.pieces {
+            let left = MAX_BODY_BYTES - out.len();
             match piece {
                 Piece::Literal(literal) => out.push_str(literal),
-                Piece::InString(expression) => escape_into(&mut out, &text(&*expression.value(context)?)),
-                Piece::Value(expression) => out.push_str(&expression.value(context)?.to_string()),
+                Piece::InString(expression) => escape_into(&mut out, &expression.text(context, left)?),
+                Piece::Value(expression) => match expression.value(context)?.text_within(left) {
+                    Some(text) => out.push_str(&text),
+                    None => return Err(Reason::TooLarge { limit: MAX_BODY_BYTES }),
+                },
             }
             if out.len() > MAX_BODY_BYTES {
                 return Err(Reason::TooLarge { limit: MAX_BODY_BYTES });
             }
         }
-        Json::parse(out.as_bytes()).map_err(Reason::NotJson)?;
+        Json::parse(out.as_bytes()).map_err(|error| Reason::not_json(&error))?;
         Ok(out)
     }
 }

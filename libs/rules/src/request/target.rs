@@ -4,14 +4,15 @@ use super::encode;
 use super::{RequestTemplate, dots};
 use crate::context::Context;
 use crate::rejection::{Reason, Rejection};
-use crate::template::{Expression, Part, Setting, Template, text};
+use crate::template::{Expression, Part, Setting, Template};
 use crate::violation::Violations;
 
 /// How many bytes a path template, or the template of one query value, may have.
 pub const MAX_PATH_TEMPLATE_BYTES: usize = 2_048;
 /// How many query parameters a request may have.
 pub const MAX_QUERY_PARTS: usize = 50;
-/// How many bytes path and query may have when they are rendered.
+/// How many bytes path and query may have when they are rendered. Whoever judges the joined URL must let it be as much
+/// longer than the webhook's own.
 pub const MAX_SUFFIX_BYTES: usize = 8 * 1024;
 
 /// Checked path and query.
@@ -47,6 +48,7 @@ pub(super) fn compile(
     };
     if request.query.len() > MAX_QUERY_PARTS {
         violations.add(format!("{field}.query"), format!("more than {MAX_QUERY_PARTS} parameters"));
+        return None;
     }
     let mut query = Vec::with_capacity(request.query.len());
     for (index, (name, template)) in request.query.iter().enumerate() {
@@ -156,6 +158,9 @@ impl Target {
             });
             let value = rendered.map_err(|reason| reason.at(&format!("{field}.query[{index}].value")))?;
             encode::value(&mut out, &value);
+            if out.len() > MAX_SUFFIX_BYTES {
+                break;
+            }
         }
         if out.len() > MAX_SUFFIX_BYTES {
             return Err(Reason::TooLarge { limit: MAX_SUFFIX_BYTES }.at(&format!("{field}.path")));
@@ -174,8 +179,7 @@ fn segment_into(out: &mut String, segment: &Segment, context: &Context<'_>) -> R
                 encode::path_text(out, literal);
             }
             Piece::Placeholder(expression) => {
-                let value = expression.value(context)?;
-                let value = text(&value);
+                let value = expression.text(context, MAX_SUFFIX_BYTES)?;
                 encode::refuse_unsafe(&value)?;
                 raw.push_str(&value);
                 encode::value(out, &value);

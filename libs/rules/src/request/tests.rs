@@ -8,7 +8,7 @@ use crate::template::Missing;
 
 const RECORD: &str = r#"{"id":7,"title":"He said \"hi\"\n\\ ok","slug":"a/b?c#d","value":1.10,"empty":"",
     "dots":"..","encoded":"%2e%2e","back":"a\\b","line":"a\r\nX-Evil: 1","none":null,"tags":["x",1.50],
-    "owner":{"name":"Ann Ö"},"key":"title"}"#;
+    "owner":{"name":"Ann Ö"},"key":"title","long":"LONG"}"#;
 
 fn compile(request: &str, missing: Missing) -> Result<CompiledRequest, Violations> {
     let request: RequestTemplate = serde_json::from_str(request).unwrap();
@@ -20,7 +20,7 @@ fn render_as(request: &str, missing: Missing) -> Result<RenderedRequest, Rejecti
     let records = Records::new(EventView {
         object: "deal".to_owned(),
         action: Action::Added,
-        current: Some(Json::parse(RECORD.as_bytes()).unwrap()),
+        current: Some(Json::parse(RECORD.replace("LONG", &"a".repeat(2_000)).as_bytes()).unwrap()),
         previous: None,
         previous_partial: false,
         event: Json::object([("id", Json::from("e1"))]),
@@ -77,6 +77,8 @@ fn what_could_be_more_than_a_segment_is_rejected() {
         ("deals/{{ '../x' }}", Reason::DotSegment),
         ("deals/{{ deal.empty }}/x", Reason::EmptySegment),
         ("{{ deal.none }}", Reason::EmptySegment),
+        ("deals/{{ deal.dots }};v=1/y", Reason::DotSegment),
+        ("deals/{{ deal.dots }}%3Bv=1/y", Reason::DotSegment),
         ("deals/{{ deal.back }}", Reason::Backslash),
         ("deals/{{ deal.line }}", Reason::ControlCharacter),
     ] {
@@ -120,7 +122,7 @@ fn a_value_is_one_header_value() {
         (rejection.field.as_str(), rejection.reason),
         ("request.headers[1].value", Reason::ControlCharacter)
     );
-    let request = r#"{"method":"GET","headers":[["X-Long","{{ 'a' * 2049 }}"]]}"#;
+    let request = r#"{"method":"GET","headers":[["X-Long","{{ deal.long }}{{ deal.long }}"]]}"#;
     assert_eq!(render(request).unwrap_err().reason, Reason::TooLarge { limit: MAX_HEADER_BYTES });
 }
 
@@ -135,7 +137,7 @@ fn a_value_cannot_leave_its_json_string() {
         r#"[1.10,["x",1.50],null]"#
     );
     assert_eq!(raw(json, r#"{"\"{{ deal.id }}\\":1}"#).unwrap(), r#"{"\"7\\":1}"#);
-    assert!(matches!(raw(json, r#"{"{{ deal.key }}":1,"title":2}"#), Err(Reason::NotJson(_))));
+    assert!(matches!(raw(json, r#"{"{{ deal.key }}":1,"title":2}"#), Err(Reason::NotJson { .. })));
 }
 
 #[test]
@@ -220,12 +222,28 @@ fn every_mistake_of_a_request_is_reported_at_once() {
 
 #[test]
 fn sizes_are_bounded() {
+    let query: Vec<(String, String)> = vec![(String::new(), "{{".to_owned()); 200_000];
+    let request = serde_json::json!({"method": "GET", "query": query}).to_string();
+    assert_eq!(fields(&request), ["request.query"]);
+    let pairs: Vec<(String, serde_json::Value)> = (0..200)
+        .map(|index| (format!("p{index}"), serde_json::json!({"text": "{{a}}".repeat(200)})))
+        .collect();
+    let body = serde_json::json!({"key_value": {"encoding": "form", "pairs": pairs}});
+    let found = fields(&serde_json::json!({"method": "POST", "body": body}).to_string());
+    assert_eq!(found.len(), 101, "the rest is only counted");
+    let pairs = [
+        ("a", serde_json::json!({"literal": "a".repeat(40_000)})),
+        ("b", serde_json::json!({"text": "b".repeat(40_000)})),
+    ];
+    let body = serde_json::json!({"key_value": {"encoding": "json", "pairs": pairs}});
+    let request = serde_json::json!({"method": "POST", "body": body}).to_string();
+    assert_eq!(fields(&request), ["request.body.key_value.pairs[1]"]);
     let headers: Vec<(String, String)> = (0..21).map(|index| (format!("X-{index}"), String::new())).collect();
     let request = serde_json::json!({"method": "GET", "headers": headers}).to_string();
     assert_eq!(fields(&request), ["request.headers"]);
     let request = serde_json::json!({"method": "GET", "path": "a".repeat(2_049)}).to_string();
     assert_eq!(fields(&request), ["request.path"]);
-    let large = "{{ 'a' * 2000 }}".repeat(140);
+    let large = "{{ deal.long }}".repeat(140);
     assert_eq!(raw("text/plain", &large), Err(Reason::TooLarge { limit: MAX_BODY_BYTES }));
     assert_eq!(
         raw("application/json", &format!("\"{large}\"")),

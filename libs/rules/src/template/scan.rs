@@ -1,5 +1,8 @@
 //! The scanner: finds the placeholders of a template, and the words of each that decide whether it is allowed.
 
+/// How many words and signs a placeholder may have.
+pub const MAX_TOKENS: usize = 128;
+
 /// A piece of a template's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'t> {
@@ -14,14 +17,21 @@ pub(super) struct Scanned<'t> {
     pub(super) tokens: Vec<Token<'t>>,
 }
 
-/// A word of an expression, as coarse as the checks need it.
+/// A word of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'t> {
+    /// A name or a word of the language.
     Word(&'t str),
-    Number,
-    Text,
-    Sign(char),
+    /// What begins with a digit; whether it is a number is to be seen.
+    Number(&'t str),
+    /// What stands between quotes, escapes as they are written.
+    Text(&'t str),
+    /// An operator, a bracket, or any other character.
+    Sign(&'t str),
 }
+
+/// Operators of two characters.
+const PAIRS: [&str; 6] = ["==", "!=", "<=", ">=", "//", "**"];
 
 /// Why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +44,8 @@ pub(super) enum ScanError {
     Open { at: usize },
     #[error("at byte {at}: the placeholder is empty")]
     Empty { at: usize },
+    #[error("at byte {at}: the placeholder has more than {MAX_TOKENS} words and signs")]
+    TooLong { at: usize },
     #[error("at byte {at}: {{{{- and -}}}} (cutting white space off) are not allowed")]
     Trim { at: usize },
 }
@@ -85,12 +97,20 @@ fn placeholder(template: &str, open: usize) -> Result<(Scanned<'_>, usize), Scan
         }
         let length = match c {
             '"' | '\'' => {
-                tokens.push(Token::Text);
-                quoted(rest, c).ok_or(ScanError::Open { at: open })?
+                let length = quoted(rest, c).ok_or(ScanError::Open { at: open })?;
+                tokens.push(Token::Text(&rest[1..length - 1]));
+                length
+            }
+            c if c.is_ascii_digit() => {
+                // Behind a dot it is a position in a list, and `a.1.0` two of them.
+                let position = tokens.last() == Some(&Token::Sign("."));
+                let length = number(rest, !position);
+                tokens.push(Token::Number(&rest[..length]));
+                length
             }
             c if is_word(c) => {
-                let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                tokens.push(if c.is_ascii_digit() { Token::Number } else { Token::Word(&rest[..length]) });
+                let length = word(rest);
+                tokens.push(Token::Word(&rest[..length]));
                 length
             }
             c if c.is_whitespace() => c.len_utf8(),
@@ -100,10 +120,15 @@ fn placeholder(template: &str, open: usize) -> Result<(Scanned<'_>, usize), Scan
                     ')' | ']' | '}' => depth = depth.saturating_sub(1),
                     _ => {}
                 }
-                tokens.push(Token::Sign(c));
-                c.len_utf8()
+                let pair = PAIRS.iter().any(|pair| rest.starts_with(pair));
+                let length = if pair { 2 } else { c.len_utf8() };
+                tokens.push(Token::Sign(&rest[..length]));
+                length
             }
         };
+        if tokens.len() > MAX_TOKENS {
+            return Err(ScanError::TooLong { at: open });
+        }
         rest = &rest[length..];
     }
     if tokens.is_empty() {
@@ -125,6 +150,20 @@ fn quoted(rest: &str, quote: char) -> Option<usize> {
         }
     }
     None
+}
+
+/// The length of the word at the beginning of `rest`.
+fn word(rest: &str) -> usize {
+    rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+}
+
+/// The length of the number at the beginning of `rest`, with or without its fraction.
+fn number(rest: &str, fraction: bool) -> usize {
+    let whole = word(rest);
+    match rest[whole..].strip_prefix('.') {
+        Some(after) if fraction && after.starts_with(|c: char| c.is_ascii_digit()) => whole + 1 + word(after),
+        _ => whole,
+    }
 }
 
 fn is_word(c: char) -> bool {
@@ -169,5 +208,35 @@ mod tests {
         }
         let statement = split("{%").unwrap_err().to_string();
         assert_eq!(statement, "at byte 0: statements ({% %}) are not allowed, only placeholders ({{ }})");
+    }
+
+    #[test]
+    fn tokens_are_those_of_the_language() {
+        let tokens = |template: &'static str| match split(template).unwrap().remove(0) {
+            Piece::Placeholder(scanned) => scanned.tokens,
+            Piece::Literal(text) => panic!("{text}"),
+        };
+        assert_eq!(
+            tokens("{{ a.1.0>=1.50//x|f('it\\'s') }}"),
+            [
+                Token::Word("a"),
+                Token::Sign("."),
+                Token::Number("1"),
+                Token::Sign("."),
+                Token::Number("0"),
+                Token::Sign(">="),
+                Token::Number("1.50"),
+                Token::Sign("//"),
+                Token::Word("x"),
+                Token::Sign("|"),
+                Token::Word("f"),
+                Token::Sign("("),
+                Token::Text("it\\'s"),
+                Token::Sign(")"),
+            ]
+        );
+        let most = format!("{{{{ {}1 }}}}", "-".repeat(MAX_TOKENS - 1));
+        assert!(split(&most).is_ok());
+        assert_eq!(split(&most.replace('1', "-1")), Err(ScanError::TooLong { at: 0 }));
     }
 }
