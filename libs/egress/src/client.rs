@@ -11,7 +11,8 @@ use crate::answer::Intake;
 use crate::failure::classify;
 use crate::resolver::PinnedResolver;
 use crate::{
-    Answer, BodyCaps, Lookup, Phase, Policy, SendError, SystemLookup, decide_address, decide_parsed,
+    Answer, BodyCaps, Lookup, MAX_SENT_URL_BYTES, Phase, Policy, SendError, SystemLookup, decide_address,
+    decide_parsed,
 };
 
 /// How long the parts of an exchange may take, each counted from the start of [`Egress::send`].
@@ -138,10 +139,13 @@ impl Egress {
     /// [`SendError::Reset`].
     ///
     /// # Errors
-    /// [`SendError`]; with [`SendError::Forbidden`] for the peer and the errors of the answer the request has
+    /// [`SendError`], [`SendError::Unsendable`] for a URL over [`MAX_SENT_URL_BYTES`]; with [`SendError::Forbidden`] for the peer and the errors of the answer the request has
     /// reached the receiver.
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
         decide_parsed(&request.url, &self.policy)?;
+        if request.url.as_str().len() > MAX_SENT_URL_BYTES {
+            return Err(SendError::Unsendable);
+        }
         let total = request.total.unwrap_or(self.timeouts.total);
         timeout(total, Box::pin(self.exchange(request)))
             .await

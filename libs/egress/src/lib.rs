@@ -37,4 +37,4 @@ pub use policy::{Policy, PolicyError};
 pub use refusal::{NameRule, Refusal};
 pub use resolver::{Lookup, SystemLookup};
 pub use settings::Settings;
-pub use target::{Decision, MAX_URL_BYTES, Reach, decide_parsed, decide_url};
+pub use target::{Decision, MAX_SENT_URL_BYTES, MAX_URL_BYTES, Reach, decide_parsed, decide_url};

@@ -6,8 +6,11 @@ use crate::name::{NameKind, decide_name};
 use crate::port::decide_port;
 use crate::{Policy, Refusal, decide_address};
 
-/// Most bytes of a URL, as written and as parsed.
+/// Most bytes of a URL that is registered, as written and as parsed.
 pub const MAX_URL_BYTES: usize = 2048;
+
+/// Most bytes of a URL that is sent to: a registered one and 8 KiB that a step appends to it.
+pub const MAX_SENT_URL_BYTES: usize = MAX_URL_BYTES + 8 * 1024;
 
 /// What [`decide_url`] says about a URL. Store and dial `url`, never the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +43,12 @@ pub enum Reach {
 }
 
 /// Judges a URL as somebody wrote it. It is parsed once, after checks on the raw text for what a parser would
-/// silently drop or rewrite.
+/// silently drop or rewrite. Its length counts here, where it is registered; what is sent to may be longer by what was appended.
 pub fn decide_url(text: &str, policy: &Policy) -> Decision {
-    let decided = parse(text).and_then(|url| decide_parsed(&url, policy).map(|reach| (url, reach)));
+    let decided = parse(text).and_then(|url| match decide_parsed(&url, policy)? {
+        _ if url.as_str().len() > MAX_URL_BYTES => Err(Refusal::TooLong),
+        reach => Ok((url, reach)),
+    });
     match decided {
         Ok((url, Reach::Addresses(addresses))) => Decision::Allow { url, addresses },
         Ok((url, Reach::Name(host))) => Decision::NeedsDns { url, host },
@@ -60,9 +66,6 @@ pub fn decide_parsed(url: &Url, policy: &Policy) -> Result<Reach, Refusal> {
         "http" if policy.allow_http => {}
         "http" => return Err(Refusal::HttpNotAllowed),
         _ => return Err(Refusal::Scheme),
-    }
-    if url.as_str().len() > MAX_URL_BYTES {
-        return Err(Refusal::TooLong);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refusal::UserInfo);

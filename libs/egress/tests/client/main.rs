@@ -8,7 +8,9 @@ mod receiver;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use sluice_egress::{BodyCaps, Egress, Phase, Policy, Refusal, Request, SendError, Timeouts};
+use sluice_egress::{
+    BodyCaps, Egress, MAX_SENT_URL_BYTES, MAX_URL_BYTES, Phase, Policy, Refusal, Request, SendError, Timeouts,
+};
 
 use receiver::{Act, Receiver};
 
@@ -145,6 +147,18 @@ async fn broken_answers_have_their_kinds() {
         outcome(Act::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"x-many: 1\r\n".to_vec())).await,
         SendError::HeadTooLarge
     );
+}
+
+#[tokio::test]
+async fn a_url_may_grow_beyond_what_is_registered_but_not_without_end() {
+    let receiver = Receiver::start(Act::Reply(ok("hi"))).await;
+    let base = receiver.url("/?");
+    let sized = |length: usize| format!("{base}{}", "a".repeat(length - base.len()));
+    let egress = egress(BodyCaps::default());
+    for length in [MAX_URL_BYTES + 1, MAX_SENT_URL_BYTES] {
+        assert_eq!(egress.send(get(&sized(length))).await.unwrap().status, 200, "{length}");
+    }
+    assert_eq!(egress.send(get(&sized(MAX_SENT_URL_BYTES + 1))).await, Err(SendError::Unsendable));
 }
 
 #[tokio::test]
