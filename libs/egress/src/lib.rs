@@ -10,7 +10,8 @@
 //! Who acts:
 //! - [`Egress`]: sends one [`Request`] and gives an [`Answer`] or a [`SendError`]. It never follows a
 //!   redirect, never asks a proxy, never inflates, and dials only addresses it has judged.
-//! - [`Lookup`]: where names are looked up; [`SystemLookup`] asks the operating system.
+//! - [`Lookup`]: where names are looked up; [`SystemLookup`] asks the operating system, each name once at a time and few of a
+//!   domain at once.
 //!
 //! Who audits:
 //! - [`check_line`] with [`Resolutions`]: the whole decision on a list, without a look-up or a connection.
@@ -26,6 +27,7 @@ mod port;
 mod refusal;
 mod resolver;
 mod settings;
+mod system;
 mod target;
 
 pub use address::decide_address;
@@ -35,6 +37,7 @@ pub use client::{Egress, EgressError, Request, Timeouts};
 pub use failure::{Phase, SendError};
 pub use policy::{Policy, PolicyError};
 pub use refusal::{NameRule, Refusal};
-pub use resolver::{Lookup, SystemLookup};
+pub use resolver::Lookup;
 pub use settings::Settings;
+pub use system::SystemLookup;
 pub use target::{Decision, MAX_SENT_URL_BYTES, MAX_URL_BYTES, Reach, decide_parsed, decide_url};

@@ -1,11 +1,10 @@
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
 
 use crate::name::{NameKind, decide_name, without_root};
 use crate::target::decide_all;
@@ -15,43 +14,6 @@ use crate::{Policy, Refusal};
 pub trait Lookup: Send + Sync + 'static {
     /// Gives all addresses of `host`, a name of several labels without a dot at its end.
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
-}
-
-/// Look-ups at once: half of what the runtime has threads for, so that names whose servers hang leave the other
-/// half to the rest of the house.
-const LOOKUPS_AT_ONCE: usize = 256;
-
-/// The operating system's resolver.
-///
-/// Names are looked up absolute, so that no search list of the machine or the cluster completes them.
-#[derive(Debug)]
-pub struct SystemLookup {
-    permits: Arc<Semaphore>,
-}
-
-impl Default for SystemLookup {
-    fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
-    }
-}
-
-impl Lookup for SystemLookup {
-    fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let absolute = format!("{host}.");
-        let permits = Arc::clone(&self.permits);
-        async move {
-            let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
-            // The permit goes with the thread: a caller that gives up does not end the system's look-up.
-            let found = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                (absolute.as_str(), 0)
-                    .to_socket_addrs()
-                    .map(|found| found.map(|socket| socket.ip()).collect())
-            });
-            found.await.map_err(io::Error::other)?
-        }
-        .boxed()
-    }
 }
 
 /// The client's resolver: gives only addresses it has judged, so what is judged is what is dialled.
