@@ -34,7 +34,7 @@ impl Subject {
 pub struct Lane {
     /// The automation; none for notifications.
     pub automation: Option<AutomationId>,
-    /// The automation's generation; 0 for notifications.
+    /// The automation's generation; notifications have none that counts.
     pub generation: i64,
     /// The webhook of the next delivery.
     pub webhook: WebhookId,

@@ -1,8 +1,8 @@
 //! The dispatcher's tables, on SQLite and PostgreSQL alike: every write of an execution's life is one transaction here.
 //!
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
-//! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `control` is what people, billing
-//! and the registry ask for. `history` only reads. Transactions that touch an account lock its row first, in key order.
+//! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
+//! what the evaluator does to an automation, `control` what people ask of one execution; `retention` removes. `history` only reads. Transactions that touch an account lock its row first, in key order.
 
 mod accept;
 mod accounts;
@@ -13,21 +13,25 @@ mod executions;
 mod finish;
 mod gates;
 mod history;
+mod hot;
 mod lanes;
 mod pending;
 mod receipts;
 mod rescue;
 mod retention;
 mod sql;
+mod stop;
+mod told;
 
 use sluice_runtime::Entropy;
 use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate};
 
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
-pub use control::{Cancelled, Retried, Stopped};
+pub use control::{Cancelled, Retried};
 pub use history::{ExecutionPage, Filter, StateFilter};
+pub use hot::{Probe, hot_statements};
 pub use retention::Pruned;
-pub use sql::{Probe, hot_statements};
+pub use stop::Stopped;
 
 use crate::claim::Lease;
 use crate::retry::Schedule;

@@ -47,7 +47,7 @@ pub(super) async fn insert_attempts(
     Ok(())
 }
 
-/// Appends ends. Each gets the number after the latest there is.
+/// Appends ends, numbered by the caller.
 pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
     for piece in chunks(endings, tx.backend(), 8) {
         let insert = format!(

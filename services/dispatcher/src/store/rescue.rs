@@ -2,7 +2,7 @@
 //! again.
 
 use sluice_domain::{AccountId, Span};
-use sluice_storage::{Query, StorageError};
+use sluice_storage::{Query, Row, StorageError};
 
 use super::finish::{Outgoing, stops};
 use super::pending::{Hold, Pending};
@@ -21,25 +21,41 @@ impl Store {
     /// # Errors
     /// When the database does not answer; nothing was taken back then.
     pub async fn rescue(&self) -> Result<usize> {
-        whole!(self.rescue_once())
+        let expired = self.expired().await?;
+        match whole!(self.rescue_these(&expired)) {
+            Err(error) if !error.is_transient() && expired.len() > 1 => {
+                // One that can't be rescued must not keep all the others from it.
+                let mut rescued = 0;
+                for one in &expired {
+                    match whole!(self.rescue_these(std::slice::from_ref(one))) {
+                        Ok(count) => rescued += count,
+                        Err(error) => {
+                            tracing::error!(seq = one.0, error = %error, cause = ?error, "a claim can't be rescued")
+                        }
+                    }
+                }
+                if rescued > 0 { Ok(rescued) } else { Err(error) }
+            }
+            outcome => outcome,
+        }
     }
 
-    async fn rescue_once(&self) -> Result<usize> {
+    /// Claims whose lease is over, with their accounts.
+    async fn expired(&self) -> Result<Vec<(i64, AccountId)>> {
         let reader = self.database.read();
-        let since = reader.now().await?;
-        let rows = reader.all(sql::EXPIRED, vec![since.as_micros().into(), AT_ONCE.into()]).await?;
-        if rows.is_empty() {
+        let now = reader.now().await?;
+        let rows = reader.all(sql::EXPIRED, vec![now.as_micros().into(), AT_ONCE.into()]).await?;
+        let read = |row: &Row| Ok((row.at(0)?, row.at::<String>(1)?.parse().map_err(StorageError::decode)?));
+        rows.iter().map(read).collect()
+    }
+
+    async fn rescue_these(&self, expired: &[(i64, AccountId)]) -> Result<usize> {
+        if expired.is_empty() {
             return Ok(0);
         }
-        let mut seqs: Vec<i64> = Vec::with_capacity(rows.len());
-        let mut names: Vec<AccountId> = Vec::new();
-        for row in &rows {
-            seqs.push(row.at(0)?);
-            names.push(row.at::<String>(1)?.parse().map_err(StorageError::decode)?);
-        }
-
+        let seqs: Vec<i64> = expired.iter().map(|(seq, _)| *seq).collect();
         let tx = self.database.write().await?;
-        let mut quotas = accounts::lock(&tx, &names).await?;
+        let mut quotas = accounts::lock(&tx, expired.iter().map(|(_, account)| account)).await?;
         let closed = gates::closed(&tx, quotas.keys()).await?;
         let found = pending::locked(&tx, &seqs).await?;
         let now = tx.now().await?;

@@ -1,11 +1,7 @@
-//! Pieces of SQL that both backends read, and the list of hot statements whose plans a test looks at.
+//! Pieces of SQL that both backends read.
 
 use sea_orm::Value;
-use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
-
-use super::{accounts, claim, endings, gates, lanes, pending, receipts};
-use crate::turn::Turn;
 
 /// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
 pub(super) fn list(length: usize, start: usize) -> String {
@@ -103,69 +99,3 @@ pub(super) const OLDEST: &str =
 
 /// The oldest receipts: `limit`.
 pub(super) const OLDEST_RECEIPTS: &str = "SELECT receipt, at FROM receipt ORDER BY receipt LIMIT $1";
-
-/// Keys of rows that exist, for the parameters of [`hot_statements`].
-#[derive(Debug, Clone)]
-pub struct Probe {
-    /// An account.
-    pub account: AccountId,
-    /// An event of it.
-    pub event: String,
-    /// An automation of it.
-    pub automation: AutomationId,
-    /// A webhook of it.
-    pub webhook: WebhookId,
-    /// An execution of it.
-    pub execution: ExecutionId,
-    /// Places of executions.
-    pub seqs: Vec<i64>,
-    /// Lanes of the account.
-    pub lanes: Vec<i64>,
-    /// The time.
-    pub now: Timestamp,
-}
-
-/// The statements that acceptance, claims, reports and pages run, by name, with parameters: for the suite that looks at their plans.
-pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, String, Vec<Value>)> {
-    let account = || Value::from(probe.account.as_str());
-    let now = || Value::from(probe.now.as_micros());
-    let limit = || Value::from(100_i64);
-    let turn = || Value::from(Turn::Execution.code());
-    let id = || Value::from(probe.execution.to_bytes().to_vec());
-    let automation = || Value::from(probe.automation.to_string());
-    let first = || Value::from(probe.seqs.first().copied().unwrap_or(0));
-    let (seqs, many) = (|| keys(&probe.seqs), probe.seqs.len());
-    let head = |lane: &i64| lane_heads(backend, *lane, Turn::Execution.code(), 100);
-    let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
-    let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
-    let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
-    let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
-    vec![
-        ("lock accounts", accounts::locking(backend, 1), vec![account()]),
-        ("closed gates", gates::selecting(1), vec![account()]),
-        ("receipt of an event", receipts::ONE.into(), vec![account(), probe.event.as_str().into()]),
-        ("promote what is due", PROMOTE.into(), vec![account(), now(), limit()]),
-        ("heads of an account", heads(backend, "seq"), vec![account(), turn(), limit()]),
-        ("lanes of an account", lanes::ALL.into(), vec![account()]),
-        ("number of a lane", lanes::ONE.into(), lane),
-        ("heads of lanes", lane_heads, vec![]),
-        ("mark as claimed", claim::marking(many), marking),
-        ("load what was claimed", claim::loading(many), seqs()),
-        ("next due of an account", NEXT_DUE.into(), vec![account()]),
-        ("accounts that are due", DUE_ACCOUNTS.into(), vec![now(), limit()]),
-        ("next wake", NEXT_WAKE.into(), vec![]),
-        ("pending by key", pending::selecting(many, pending::held(backend)), seqs()),
-        ("update pending", pending::UPDATE.into(), row),
-        ("delete pending", pending::deleting(many), seqs()),
-        ("expired leases", EXPIRED.into(), vec![now(), limit()]),
-        ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
-        ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
-        ("page of executions", PAGE.into(), vec![account(), id(), limit()]),
-        ("oldest executions", OLDEST.into(), vec![account(), Vec::<u8>::new().into(), id(), limit()]),
-        ("oldest receipts", OLDEST_RECEIPTS.into(), vec![limit()]),
-        ("ends", endings::selecting(many), seqs()),
-        ("attempts of one", endings::selecting_attempts(), vec![first()]),
-        ("attempts counted", endings::counting_attempts(many), seqs()),
-        ("last attempt of a delivery", endings::LAST_ATTEMPT.into(), vec![first(), 0_i64.into()]),
-    ]
-}

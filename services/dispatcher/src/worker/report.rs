@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// The most reports that share a transaction.
 const BATCH: usize = 512;
-/// How many reports may queue; more than there are seats is never needed.
+/// How many reports may queue before deliveries wait with theirs, each in its seat.
 const QUEUE: usize = 8_192;
 /// How long a report rests before it is tried again while the database does not answer.
 const REST: Duration = Duration::from_millis(250);
