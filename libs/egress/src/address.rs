@@ -1,3 +1,5 @@
+//! Which IP addresses may be dialled: global unicast, and what the policy names.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

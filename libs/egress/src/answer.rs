@@ -1,3 +1,5 @@
+//! What a receiver answered, and how much of its body is taken.
+
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};

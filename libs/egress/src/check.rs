@@ -1,3 +1,5 @@
+//! The audit of a list of URLs: the whole decision, without a look-up or a connection.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;

@@ -1,3 +1,5 @@
+//! The client: one request out, one answer or one kind of failure back.
+
 use std::sync::Arc;
 use std::time::Duration;
 

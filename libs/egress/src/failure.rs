@@ -1,3 +1,5 @@
+//! Why a request got no whole answer, found in what the HTTP client says.
+
 use std::error::Error;
 use std::io;
 

@@ -1,3 +1,5 @@
+//! Which names may be looked up: public ones, by their form and their last labels.
+
 use crate::{NameRule, Policy, Refusal};
 
 /// Most bytes of a name in the DNS, its last dot not counted (RFC 1035).

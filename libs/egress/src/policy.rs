@@ -1,3 +1,5 @@
+//! What a deployment lets out: the strictest by default, each exception by name.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;

@@ -1,3 +1,5 @@
+//! Which ports may be dialled: none that belongs to another protocol.
+
 use crate::{Policy, Refusal};
 
 /// The bad ports of the Fetch standard (section "Port blocking"), in order.

@@ -1,3 +1,5 @@
+//! Why a target may not be called: all of it for operators, one reason for tenants.
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;

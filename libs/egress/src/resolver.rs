@@ -1,3 +1,5 @@
+//! The client's resolver: what is judged is what is dialled.
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -33,9 +33,12 @@ type Found = Result<Vec<IpAddr>, Arc<io::Error>>;
 #[derive(Clone)]
 pub struct SystemLookup(Arc<Desk>);
 
+/// Asks the system for the addresses of an absolute name; holds its thread meanwhile.
+type Ask = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
 /// What is under way.
 struct Desk {
-    ask: Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>,
+    ask: Box<Ask>,
     threads: Arc<Semaphore>,
     of_a_domain: usize,
     patience: Duration,

@@ -1,3 +1,5 @@
+//! The decision on a URL: its text, scheme, port and host.
+
 use std::net::IpAddr;
 
 use url::{Host, Url};

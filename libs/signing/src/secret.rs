@@ -1,3 +1,5 @@
+//! The secrets that sign, and their spelling `whsec_…`.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, Zeroizing};

@@ -1,3 +1,5 @@
+//! Signatures after the Standard Webhooks specification: made for requests, checked by receivers.
+
 use std::borrow::Borrow;
 
 use base64::Engine as _;
