@@ -14,7 +14,7 @@ use sluice_registry::seal::MasterKeys;
 use sluice_registry::service::{Deps, Registry};
 use sluice_rpc::{Refusal, Server, Transport, fault_of};
 use sluice_runtime::{Clock, Entropy, Shutdown};
-use sluice_storage::{Database, DatabaseUrl, Options, Query as _};
+use sluice_storage::{Database, DatabaseUrl, Options};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;
