@@ -98,11 +98,14 @@ where
     Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.age, admitted.place))))
 }
 
-/// What the transport refused by itself, in our words: a message that is too large or does not decode.
+/// What the transport refused by itself, in our words: a message that is too large or does not decode. Known by tonic's words,
+/// since a handler may well answer with the same codes.
 fn explained(headers: &HeaderMap) -> Option<Fault> {
     let status = Status::from_header_map(headers).filter(|status| status.details().is_empty())?;
     let rule = match status.code() {
-        Code::OutOfRange => "is larger than this RPC takes",
+        Code::OutOfRange if status.message().contains("decoded message length too large") => {
+            "is larger than this RPC takes"
+        }
         Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {
             "is no message of this RPC's type"
         }

@@ -32,8 +32,8 @@ use crate::caller::Caller;
 use crate::fault::{Refusal, fault_of};
 
 const NAME: &str = "test.v1.Victim";
-const METHODS: [(&str, bool); 5] =
-    [("Greet", false), ("Panic", false), ("Hang", false), ("Wait", false), ("Watch", true)];
+const METHODS: [(&str, bool); 6] =
+    [("Greet", false), ("Panic", false), ("Past", false), ("Hang", false), ("Wait", false), ("Watch", true)];
 const GRANTS: &[Grant] = &[Grant::Scope(Scope::EventsWrite), Grant::Scope(Scope::Internal)];
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 const SHARED: &str = "0123456789abcdef0123456789abcdef";
@@ -98,6 +98,7 @@ impl Service<Request<Body>> for Victim {
                     }
                 }
                 "Panic" => panic!("as asked"),
+                "Past" => response = Status::out_of_range("past the end").into_http(),
                 "Hang" => {
                     let _tell = Tell(victim.told.clone());
                     victim.told.send("begun").unwrap();

@@ -126,3 +126,10 @@ async fn streams_without_a_token_have_few_places_of_their_own_and_end_in_time() 
     let trailers = old.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(Status::from_header_map(&trailers).unwrap().code(), Code::Unavailable);
 }
+
+#[tokio::test]
+async fn a_handlers_own_refusal_passes_as_it_is() {
+    let answer = Stage::new().answer(call("Past", &[])).await;
+    let status = super::status(answer.headers()).unwrap();
+    assert_eq!((status.code(), status.message()), (Code::OutOfRange, "past the end"));
+}
