@@ -2,7 +2,11 @@
 //!
 //! A setting has a dotted key, `dispatcher.lease`. In the environment that is `SLUICE_DISPATCHER__LEASE` (two underscores
 //! for each dot, any case), as a flag `("dispatcher.lease", "15s")`. There the value is text and is read as the type that
-//! the setting has; lists and tables are written as in TOML, `["10.0.0.0/8"]`. Whether unknown keys are refused is the
+//! the setting has; lists and tables are written as in TOML, `["10.0.0.0/8"]`.
+//!
+//! Every variable with the prefix is a setting, so that a misspelt one is refused, but for these: `SLUICE_TEST_…` and
+//! `SLUICE_CI_…`, which are for suites; and what Kubernetes puts into every container of a namespace for each service whose
+//! name begins so (`SLUICE_REGISTRY_SERVICE_HOST`, `SLUICE_REGISTRY_PORT_7071_TCP`, …). Whether unknown keys are refused is the
 //! target type's to say: put `#[serde(deny_unknown_fields)]` on every settings struct.
 
 use std::ffi::OsString;
@@ -14,8 +18,8 @@ use config::{Config, File, FileFormat, Map, Source, Value};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Variables with this after the prefix are for test suites and never settings.
-const NOT_SETTINGS: &str = "TEST_";
+/// Variables with these after the prefix are for suites and never settings.
+const NOT_SETTINGS: [&str; 2] = ["TEST_", "CI_"];
 
 /// Why the settings cannot be used. No variant holds a setting's value, which may be a secret.
 #[derive(Debug, Error)]
@@ -56,13 +60,27 @@ pub enum ConfigError {
 }
 
 /// Reads the settings: `file` (if given, it must exist) < environment variables that start with `env_prefix` (such as
-/// `SLUICE_`) < `flags` (dotted key and value). `SLUICE_TEST_…` is left to the test suites.
+/// `SLUICE_`) < `flags` (dotted key and value). Variables that belong to others are passed over (see the module).
 ///
 /// # Errors
 /// With the key named, when something is unknown, missing, of the wrong type or against its rule.
 pub fn load<T: DeserializeOwned>(
     file: Option<&Path>,
     env_prefix: &str,
+    flags: &[(String, String)],
+) -> Result<T, ConfigError> {
+    load_beside(file, env_prefix, &[], flags)
+}
+
+/// As [`load`], where the variables `others` (without the prefix, upper case) are settings of another program that may run in
+/// the same environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_beside<T: DeserializeOwned>(
+    file: Option<&Path>,
+    env_prefix: &str,
+    others: &[&str],
     flags: &[(String, String)],
 ) -> Result<T, ConfigError> {
     let text = match file {
@@ -74,7 +92,7 @@ pub fn load<T: DeserializeOwned>(
         None => None,
     };
     let text = text.as_ref().map(|(path, text)| (*path, text.as_str()));
-    merge(text, environment(env_prefix, std::env::vars_os())?, flags)
+    merge(text, environment(env_prefix, others, std::env::vars_os())?, flags)
 }
 
 fn merge<T: DeserializeOwned>(
@@ -105,13 +123,16 @@ fn merge<T: DeserializeOwned>(
 /// The dotted keys and values among `variables` that belong to us.
 fn environment(
     prefix: &str,
+    others: &[&str],
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let mut found = Vec::new();
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let Some(setting) = name.strip_prefix(prefix) else { continue };
-        if setting.is_empty() || setting.starts_with(NOT_SETTINGS) {
+        let belongs_to_others =
+            others.contains(&setting) || NOT_SETTINGS.iter().any(|start| setting.starts_with(start));
+        if setting.is_empty() || belongs_to_others || is_service_link(setting, &value.to_string_lossy()) {
             continue;
         }
         let value = value.into_string().map_err(|_| ConfigError::NotText(name.clone().into_owned()))?;
@@ -120,6 +141,28 @@ fn environment(
     // The environment's order is arbitrary; errors should not be.
     found.sort();
     Ok(found)
+}
+
+/// Whether Kubernetes makes such a variable for a service (documented as "environment variables" of service discovery). A name
+/// of a nested setting has two underscores and is none.
+fn is_service_link(setting: &str, value: &str) -> bool {
+    if setting.contains("__") {
+        return false;
+    }
+    let of = format!("_{setting}");
+    let port_of_a_protocol = || {
+        let (_, rest) = of.rsplit_once("_PORT_").unwrap_or_default();
+        let mut parts = rest.split('_');
+        let number = parts.next().is_some_and(|text| text.parse::<u16>().is_ok());
+        let protocol = matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"));
+        let aspect = matches!(parts.next(), None | Some("PROTO" | "PORT" | "ADDR"));
+        number && protocol && aspect && parts.next().is_none()
+    };
+    of.ends_with("_SERVICE_HOST")
+        || of.ends_with("_SERVICE_PORT")
+        || of.contains("_SERVICE_PORT_")
+        || of.ends_with("_PORT") && value.contains("://")
+        || port_of_a_protocol()
 }
 
 fn explain(error: config::ConfigError, outer: Option<String>) -> ConfigError {
@@ -203,7 +246,7 @@ mod tests {
     fn read(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, ConfigError> {
         let env = env.iter().map(|(name, value)| (name.into(), value.into()));
         let flags: Vec<_> = flags.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-        merge(Some((Path::new("sluice.toml"), file)), environment("SLUICE_", env)?, &flags)
+        merge(Some((Path::new("sluice.toml"), file)), environment("SLUICE_", &["DATA"], env)?, &flags)
     }
 
     fn refusal(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> String {
@@ -271,6 +314,38 @@ mod tests {
     #[test]
     fn variables_of_the_test_suites_are_no_settings() {
         read(FILE, &[("SLUICE_TEST_POSTGRES_URL", "postgres://")], &[]).unwrap();
+    }
+
+    #[test]
+    fn what_kubernetes_makes_for_services_is_no_setting_and_what_looks_alike_is() {
+        let links = [
+            ("SLUICE_REGISTRY_SERVICE_HOST", "10.96.1.1"),
+            ("SLUICE_REGISTRY_SERVICE_PORT", "7071"),
+            ("SLUICE_REGISTRY_SERVICE_PORT_GRPC", "7071"),
+            ("SLUICE_REGISTRY_PORT", "tcp://10.96.1.1:7071"),
+            ("SLUICE_REGISTRY_PORT_7071_TCP", "tcp://10.96.1.1:7071"),
+            ("SLUICE_REGISTRY_PORT_7071_TCP_PROTO", "tcp"),
+            ("SLUICE_REGISTRY_PORT_7071_TCP_PORT", "7071"),
+            ("SLUICE_REGISTRY_PORT_7071_TCP_ADDR", "10.96.1.1"),
+            ("SLUICE_SERVICE_HOST", "10.96.1.1"),
+            ("SLUICE_PORT", "tcp://10.96.1.1:7071"),
+        ];
+        read(FILE, &links, &[]).unwrap();
+        for (name, value) in [
+            ("SLUICE_PORT", "7071"),
+            ("SLUICE_PORT_80", "x"),
+            ("SLUICE_HOST", "10.96.1.1"),
+            ("SLUICE_DISPATCHER__SERVICE_PORT", "1"),
+            ("SLUICE_DISPATCHER__PORT_1_TCP", "1"),
+        ] {
+            assert!(refusal(FILE, &[(name, value)], &[]).contains("unknown field"), "{name}");
+        }
+    }
+
+    #[test]
+    fn another_programs_setting_is_passed_over_and_no_more_than_that() {
+        read(FILE, &[("SLUICE_DATA", "/var/lib/sluice"), ("SLUICE_CI_CACHE", "/c")], &[]).unwrap();
+        assert!(refusal(FILE, &[("SLUICE_DATABASE", "x")], &[]).contains("unknown field `database`"));
     }
 
     #[test]

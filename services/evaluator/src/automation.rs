@@ -20,6 +20,9 @@ pub use compiled::{CompileError, CompiledAutomation};
 /// The longest display name, in characters.
 pub const MAX_NAME_CHARS: usize = 120;
 
+/// The largest definition, in bytes of its stored form: pages and what is held of an account stay bounded.
+pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
+
 /// Whether an automation fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AutomationState {

@@ -40,13 +40,13 @@ pub enum EvaluatorError {
         held: String,
     },
     /// The plan's number is used up or exceeded.
-    #[error("the plan allows {of} {limit}; there are {used}")]
+    #[error("at most {of} {limit} are allowed; there are {used}")]
     PlanLimit {
-        /// What is limited: `active_automations`, `steps` or `delays`.
+        /// What is limited: `active_automations`, `steps`, `delays`, or, whatever the plan, `automations`.
         limit: &'static str,
         /// How many there are.
         used: u64,
-        /// How many the plan allows.
+        /// How many are allowed.
         of: u32,
         /// The fields concerned, and whatever else is wrong.
         violations: Violations,

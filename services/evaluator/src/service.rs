@@ -91,6 +91,7 @@ impl Evaluator {
                 stops,
                 clock: clock.clone(),
                 entropy: entropy.clone(),
+                most: config.automations_per_account,
             },
             events: EventDoor { directory, automations, dispatcher, clock, entropy },
         })

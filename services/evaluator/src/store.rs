@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use changes::{Change, Changed};
 pub(crate) use creation::{CreateRequest, Created};
-pub(crate) use reading::Filter;
+pub(crate) use reading::{Filter, Page};
 
 const MIGRATIONS: &[Migration] = &[Migration {
     name: "evaluator_0001_automations",

@@ -4,7 +4,7 @@ use sluice_domain::{Entitlements, Subscription, Violations, WebhookId};
 use sluice_rules::{Condition, Missing, RequestTemplate, Setting, Step, check, check_steps};
 
 use super::compiled::HOUSE_LIMITS;
-use super::{Definition, MAX_NAME_CHARS, scope};
+use super::{Definition, MAX_DEFINITION_BYTES, MAX_NAME_CHARS, scope};
 use crate::snapshot::AccountView;
 use crate::webhook::WebhookKind;
 
@@ -119,12 +119,23 @@ pub fn check_draft(
         check_plan(steps, entitlements, &mut findings);
         check_webhooks(steps, view, &mut findings);
     }
-    if findings.is_empty()
-        && let Some(definition) = draft.into_definition()
+    let definition = draft.into_definition();
+    if let Some(bytes) = definition.as_ref().map(stored_bytes)
+        && bytes > MAX_DEFINITION_BYTES
     {
-        return Ok(definition);
+        let rule = format!(
+            "the automation is too large: {bytes} bytes as stored; at most {MAX_DEFINITION_BYTES} are allowed"
+        );
+        findings.violations.add("steps", rule);
     }
-    Err(findings)
+    match definition {
+        Some(definition) if findings.is_empty() => Ok(definition),
+        _ => Err(findings),
+    }
+}
+
+fn stored_bytes(definition: &Definition) -> usize {
+    serde_json::to_vec(definition).map_or(usize::MAX, |stored| stored.len())
 }
 
 fn take(violations: &mut Violations, found: Option<sluice_rules::Violations>) {
@@ -231,6 +242,25 @@ mod tests {
         let unknown =
             found.found.iter().filter(|(finding, ..)| matches!(finding, Finding::WebhookUnknown(_))).count();
         assert_eq!((limits, unknown), (1, 9));
+    }
+
+    #[test]
+    fn a_definition_has_a_largest_size() {
+        let with = |steps: usize| {
+            let text = serde_json::to_string(&definition()).unwrap();
+            let filler = format!(r#""template":"[\"{}\"]""#, "x".repeat(60 * 1024));
+            let text = text.replace(r#""template":"{\"title\":{{ deal.title }}}""#, &filler);
+            let mut wide = serde_json::from_str::<Definition>(&text).unwrap();
+            wide.steps = vec![wide.steps[0].clone(); steps];
+            Draft::from(wide)
+        };
+        let view = view(WebhookKind::Automation, false);
+        let plan = Entitlements { steps: 10, ..entitlements() };
+        let checked = |steps| check_draft(with(steps), Violations::new(), &plan, &view);
+        assert!(checked(4).is_ok());
+        let found = checked(5).unwrap_err();
+        let said = &found.violations.iter().next().unwrap().description;
+        assert!(said.contains("at most 262144"), "{said}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::access::with_automations;
 use crate::automation::{Automation, AutomationState, Definition, Draft, check_draft};
 use crate::error::EvaluatorError;
 use crate::snapshot::AccountView;
-use crate::store::{Change, Changed, CreateRequest, Created, Filter, Store};
+use crate::store::{Change, Changed, CreateRequest, Created, Filter, Page, Store};
 use crate::worker::{Automations, Directory, Stops};
 
 /// How often a change is made anew when others keep coming between.
@@ -34,6 +34,8 @@ pub(crate) struct AutomationDoor {
     pub(crate) stops: Stops,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    /// How many automations an account may have.
+    pub(crate) most: u32,
 }
 
 impl AutomationDoor {
@@ -59,11 +61,12 @@ impl AutomationDoor {
         let definition = checked(draft.clone(), found, entitlements, &view)?;
         let id = AutomationId::mint(now, self.entropy.bytes());
         let automation = Automation::create(id, account.clone(), definition, caller.user().clone(), now);
-        match self.store.create(&automation, asked.as_ref()).await? {
+        match self.store.create(&automation, asked.as_ref(), self.most).await? {
             Created::Done(revision) => {
                 self.automations.saved(&account, revision);
                 Ok(wire::CreateAutomationResponse { automation: Some(automation_out(&automation)) })
             }
+            Created::LimitReached(present) => Err(limit_reached("automations", present, self.most)),
             before => as_before(before, account, draft),
         }
     }
@@ -98,9 +101,7 @@ impl AutomationDoor {
         known(self.directory.account(&account).await, &account)?;
         let filter = Filter { state: state.flatten(), webhook: webhook.flatten() };
         let size = size.map_or(0, PageSize::get);
-        let mut automations = self.store.list(&account, filter, after.flatten(), size + 1).await?;
-        let more = automations.len() > size;
-        automations.truncate(size);
+        let Page { automations, more } = self.store.list(&account, filter, after.flatten(), size).await?;
         let last = automations.last().filter(|_| more);
         Ok(wire::ListAutomationsResponse {
             next_page_token: last
@@ -229,12 +230,8 @@ impl AutomationDoor {
             match self.store.change(change).await? {
                 Changed::Overtaken => {}
                 Changed::LimitReached(active) => {
-                    return Err(EvaluatorError::PlanLimit {
-                        limit: "active_automations",
-                        used: u64::try_from(active).unwrap_or(0),
-                        of: wanted.most_active.unwrap_or(0),
-                        violations: Violations::new(),
-                    });
+                    let most = wanted.most_active.unwrap_or(0);
+                    return Err(limit_reached("active_automations", active, most));
                 }
                 Changed::Done(revision) => {
                     self.automations.saved(account, revision);
@@ -247,6 +244,12 @@ impl AutomationDoor {
         }
         Err(EvaluatorError::EtagMismatch)
     }
+}
+
+/// The refusal of one more.
+fn limit_reached(limit: &'static str, present: i64, of: u32) -> EvaluatorError {
+    let used = u64::try_from(present).unwrap_or(0);
+    EvaluatorError::PlanLimit { limit, used, of, violations: Violations::new() }
 }
 
 /// What a caller wishes of an automation that exists.

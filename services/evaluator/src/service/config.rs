@@ -14,11 +14,17 @@ pub struct Config {
     /// How often the outbox of stop markers is looked through for what a crashed replica left behind. Default 5 s.
     #[serde(with = "sluice_runtime::human_span")]
     pub stops_interval: Span,
+    /// How many automations an account may have, active or not. Default 1,000.
+    pub automations_per_account: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { catch_up: Span::from_millis(500), stops_interval: Span::from_secs(5) }
+        Self {
+            catch_up: Span::from_millis(500),
+            stops_interval: Span::from_secs(5),
+            automations_per_account: 1_000,
+        }
     }
 }
 

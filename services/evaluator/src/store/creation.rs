@@ -1,7 +1,7 @@
 //! New automations, once for each request id.
 
 use sluice_domain::{AccountId, AutomationId, Span, Timestamp, UserId};
-use sluice_storage::{Query, StorageError};
+use sluice_storage::{Query, StorageError, Transaction};
 
 use super::{Store, TRIES, definition_text, id, key, name_webhooks, owner, state_text, take_turn};
 use crate::automation::Automation;
@@ -25,6 +25,8 @@ pub(crate) enum Created {
     Done(i64),
     /// The same was asked for before under this request id: what was made then, by whom and when.
     Before(AutomationId, UserId, Timestamp),
+    /// The account has this many automations already; nothing was done.
+    LimitReached(i64),
     /// Something else was asked for under this request id.
     RequestIdReused,
 }
@@ -43,7 +45,7 @@ impl Store {
         created_before(&self.database.read(), account, request, now).await
     }
 
-    /// Stores a new automation, unless its request id was used before.
+    /// Stores a new automation, unless its request id was used before or the account has `most` of them.
     ///
     /// # Errors
     /// When the database fails.
@@ -51,11 +53,12 @@ impl Store {
         &self,
         automation: &Automation,
         request: Option<&CreateRequest>,
+        most: u32,
     ) -> Result<Created, StorageError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_create(automation, request).await {
+            match self.try_create(automation, request, most).await {
                 Err(StorageError::Retry(_)) if tries < TRIES => {}
                 other => return other,
             }
@@ -66,15 +69,23 @@ impl Store {
         &self,
         automation: &Automation,
         request: Option<&CreateRequest>,
+        most: u32,
     ) -> Result<Created, StorageError> {
         let now = automation.created_at;
         let transaction = self.database.write().await?;
         let revision = take_turn(&transaction, &automation.account).await?;
+        if let Some(request) = request
+            && let Some(before) = created_before(&transaction, &automation.account, request, now).await?
+        {
+            transaction.rollback().await?;
+            return Ok(before);
+        }
+        let present = count(&transaction, &automation.account).await?;
+        if present >= i64::from(most) {
+            transaction.rollback().await?;
+            return Ok(Created::LimitReached(present));
+        }
         if let Some(request) = request {
-            if let Some(before) = created_before(&transaction, &automation.account, request, now).await? {
-                transaction.rollback().await?;
-                return Ok(before);
-            }
             let sql = "DELETE FROM create_requests WHERE created_at <= $1";
             transaction.execute(sql, vec![now.minus(REQUEST_ID_LIFE).as_micros().into()]).await?;
             transaction
@@ -114,6 +125,12 @@ impl Store {
         transaction.commit().await?;
         Ok(Created::Done(revision))
     }
+}
+
+async fn count(transaction: &Transaction, account: &AccountId) -> Result<i64, StorageError> {
+    let sql = "SELECT count(*) FROM automations WHERE account = $1";
+    let row = transaction.one(sql, vec![account.as_str().into()]).await?;
+    row.ok_or_else(|| StorageError::decode("count(*) gave no row"))?.at(0)
 }
 
 async fn created_before(

@@ -4,7 +4,7 @@ use sluice_domain::{AccountId, AutomationId, WebhookId};
 use sluice_storage::{Query, StorageError, Value};
 
 use super::{COLUMNS, Store, automation, key, state_text};
-use crate::automation::{Automation, AutomationState};
+use crate::automation::{Automation, AutomationState, MAX_DEFINITION_BYTES};
 
 /// Which automations of an account are listed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +13,21 @@ pub(crate) struct Filter {
     pub(crate) state: Option<AutomationState>,
     /// Only those that name this webhook.
     pub(crate) webhook: Option<WebhookId>,
+}
+
+/// How many bytes of definitions a page may hold before its last automation: a page goes out in one message.
+const PAGE_BYTES: i64 = 3 * 1024 * 1024 - MAX_DEFINITION_BYTES as i64;
+
+/// The place of `remaining` behind [`COLUMNS`].
+const REMAINING: usize = 8;
+
+/// Some automations in the order of their creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The automations.
+    pub(crate) automations: Vec<Automation>,
+    /// Whether others come after them.
+    pub(crate) more: bool,
 }
 
 impl Store {
@@ -30,7 +45,8 @@ impl Store {
         row.map(|row| automation(account, &row)).transpose()
     }
 
-    /// At most `limit` automations created after `after`, oldest first.
+    /// At most `limit` automations created after `after`, oldest first: as many as come to about 3 MiB, at least one if
+    /// there is one. Of the others no more than their sizes is read.
     ///
     /// # Errors
     /// When the database fails.
@@ -40,13 +56,13 @@ impl Store {
         filter: Filter,
         after: Option<AutomationId>,
         limit: usize,
-    ) -> Result<Vec<Automation>, StorageError> {
+    ) -> Result<Page, StorageError> {
         let mut values: Vec<Value> = vec![account.as_str().into()];
-        let mut sql = format!("SELECT {COLUMNS} FROM automations WHERE account = $1");
+        let mut chosen = "account = $1".to_owned();
         let mut and = |condition: &str, value: Value| {
             values.push(value);
-            sql.push_str(" AND ");
-            sql.push_str(&condition.replace('?', &format!("${}", values.len())));
+            chosen.push_str(" AND ");
+            chosen.push_str(&condition.replace('?', &format!("${}", values.len())));
         };
         if let Some(after) = after {
             and("id > ?", key(after));
@@ -59,10 +75,23 @@ impl Store {
                 "id IN (SELECT automation FROM automation_webhooks WHERE account = $1 AND webhook = ?)";
             and(named, webhook.to_string().into());
         }
+        let (ahead, most) = (values.len() + 1, values.len() + 2);
+        values.push(PAGE_BYTES.into());
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
-        sql.push_str(&format!(" ORDER BY id LIMIT ${}", values.len()));
+        let sql = format!(
+            "SELECT {COLUMNS}, sized.remaining FROM automations JOIN (
+                 SELECT chosen_id, count(*) OVER () AS remaining,
+                        sum(bytes) OVER (ORDER BY chosen_id) - bytes AS ahead
+                 FROM (SELECT id AS chosen_id, octet_length(definition) AS bytes
+                       FROM automations WHERE {chosen}) AS chosen
+             ) AS sized ON sized.chosen_id = id
+             WHERE account = $1 AND sized.ahead <= ${ahead} ORDER BY id LIMIT ${most}"
+        );
         let rows = self.database.read().all(&sql, values).await?;
-        rows.iter().map(|row| automation(account, row)).collect()
+        let remaining: i64 = rows.first().map_or(Ok(0), |row| row.at(REMAINING))?;
+        let automations = rows.iter().map(|row| automation(account, row)).collect::<Result<Vec<_>, _>>()?;
+        let more = usize::try_from(remaining).is_ok_and(|remaining| remaining > automations.len());
+        Ok(Page { automations, more })
     }
 
     /// The account's active automations, oldest first, and the revision they have at least.

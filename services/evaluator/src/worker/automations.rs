@@ -137,7 +137,7 @@ mod tests {
     async fn save_active(store: &Store, number: u8, db: &TestDatabase) -> i64 {
         let id = AutomationId::from_bytes([number; 16]);
         let created = Automation::create(id, acme(), definition(), "u1".parse().unwrap(), db.time.now());
-        assert!(matches!(store.create(&created, None).await.unwrap(), Created::Done(_)));
+        assert!(matches!(store.create(&created, None, 1_000).await.unwrap(), Created::Done(_)));
         let active = created.clone().activated(db.time.now());
         let change = Change { before: &created, after: Some(&active), stop: None, most_active: Some(50) };
         let Changed::Done(revision) = store.change(change).await.unwrap() else {

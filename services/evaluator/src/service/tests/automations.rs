@@ -250,3 +250,14 @@ async fn lists_page_and_filter() {
         house.admin().list_automations(wire::ListAutomationsRequest { page_token: token, ..active }).await;
     refused(outcome, Reason::InvalidArgument);
 }
+
+#[tokio::test]
+async fn an_account_has_a_number_of_automations_whether_they_are_active_or_not() {
+    let house = House::open().await;
+    for _ in 0..4 {
+        house.create(automation()).await.unwrap();
+    }
+    let refusal = refused(house.create(automation()).await, Reason::PlanLimitExceeded);
+    let told = ["limit", "used", "of"].map(|key| refusal.metadata[key].clone());
+    assert_eq!(told, ["automations", "4", "4"]);
+}

@@ -84,7 +84,11 @@ impl House {
                 &db,
             ),
         };
-        let config = Config { catch_up: Span::from_millis(100), stops_interval: Span::from_millis(50) };
+        let config = Config {
+            catch_up: Span::from_millis(100),
+            stops_interval: Span::from_millis(50),
+            automations_per_account: 4,
+        };
         let evaluator = Evaluator::start(&config, deps).await.unwrap();
         if !registry.is_away() {
             evaluator.ready().await;

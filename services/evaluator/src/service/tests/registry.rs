@@ -8,6 +8,8 @@ use proto::event::v1::Subscription;
 use proto::registry::v1 as wire;
 use proto::registry::v1::feed_service_server::FeedService;
 use proto::registry::v1::watch_changes_response::Change;
+use sluice_domain::Reason;
+use sluice_rpc::Fault;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status};
@@ -123,7 +125,7 @@ impl FeedService for FakeRegistry {
             return Err(Status::unavailable("away"));
         }
         if cursor != 0 && cursor < state.oldest {
-            return Err(Status::out_of_range("too old"));
+            return Err(Fault::of(Reason::CursorTooOld, "too old").into());
         }
         let (sender, receiver) = mpsc::unbounded_channel();
         let revision = state.revision;
