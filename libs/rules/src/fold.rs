@@ -7,7 +7,12 @@
 
 /// Folds every character of `text`.
 pub(crate) fn fold(text: &str) -> String {
-    text.chars().map(simple).collect()
+    folded(text).collect()
+}
+
+/// The characters of `text`, each folded, for whoever may not need all of them.
+pub(crate) fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(simple)
 }
 
 /// The simple folding of one character.

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
-use crate::fold::fold;
+use crate::fold::{fold, folded};
 use crate::json::{Json, Number};
 
 /// How a field is compared.
@@ -190,14 +190,16 @@ impl Operator {
 
     fn judge_value(self, now: &Json, targets: &[Target], ignore_case: bool) -> Verdict {
         match (self, now, targets) {
-            (Self::Contains, Json::String(text), [Target::Text(part)]) => {
-                Verdict::of(with_case(text, ignore_case, |text| text.contains(part.as_str())))
-            }
+            (Self::Contains, Json::String(text), [Target::Text(part)]) => Verdict::of(if ignore_case {
+                fold(text).contains(part.as_str())
+            } else {
+                text.contains(part.as_str())
+            }),
             (Self::Contains, Json::List(items), targets) => {
                 Verdict::of(items.iter().any(|item| is_any(item, targets, ignore_case)))
             }
             (Self::StartsWith, Json::String(text), [Target::Text(start)]) => {
-                Verdict::of(with_case(text, ignore_case, |text| text.starts_with(start.as_str())))
+                Verdict::of(begins(text, start, ignore_case))
             }
             (Self::GreaterThan, Json::Number(number), [Target::Decimal(bound)]) => {
                 ordered(number, |number| number > *bound)
@@ -241,8 +243,18 @@ impl Sight<'_> {
     }
 }
 
-fn with_case(text: &str, ignore_case: bool, test: impl Fn(&str) -> bool) -> bool {
-    if ignore_case { test(&fold(text)) } else { test(text) }
+/// Whether the text begins with an operand, looking no further than that.
+fn begins(text: &str, start: &str, ignore_case: bool) -> bool {
+    if !ignore_case {
+        return text.starts_with(start);
+    }
+    let mut found = folded(text);
+    start.chars().all(|c| found.next() == Some(c))
+}
+
+/// Whether the text is the operand, looking no further than to the first difference.
+fn equals(text: &str, wanted: &str, ignore_case: bool) -> bool {
+    if ignore_case { folded(text).eq(wanted.chars()) } else { text == wanted }
 }
 
 fn ordered(number: &Number, test: impl Fn(Decimal) -> bool) -> Verdict {
@@ -257,9 +269,9 @@ fn is_any(value: &Json, targets: &[Target], ignore_case: bool) -> bool {
         Json::Number(number) => {
             Decimal::of(number).is_some_and(|number| targets.contains(&Target::Decimal(number)))
         }
-        Json::String(text) => with_case(text, ignore_case, |text| {
-            targets.iter().any(|target| matches!(target, Target::Text(wanted) if wanted == text))
-        }),
+        Json::String(text) => targets
+            .iter()
+            .any(|target| matches!(target, Target::Text(wanted) if equals(text, wanted, ignore_case))),
         Json::List(_) | Json::Object(_) => false,
     }
 }
@@ -272,7 +284,7 @@ pub(crate) fn same(a: &Json, b: &Json, ignore_case: bool) -> bool {
             a == b
                 || matches!((Decimal::of(a), Decimal::of(b)), (Some(a), Some(b)) if a.cmp(&b) == Ordering::Equal)
         }
-        (Json::String(a), Json::String(b)) => a == b || (ignore_case && fold(a) == fold(b)),
+        (Json::String(a), Json::String(b)) => a == b || (ignore_case && folded(a).eq(folded(b))),
         (Json::List(a), Json::List(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, ignore_case))
         }
@@ -334,5 +346,25 @@ mod tests {
             assert_eq!(Operator::HasChangedFrom.judge(sight(&is, &open), &won).holds(), ignore_case);
         }
         assert!(!same(&json(r#"{"A":1}"#), &json(r#"{"a":1}"#), true), "names count as they are");
+    }
+
+    #[test]
+    fn text_is_compared_to_its_end_in_either_case() {
+        for (text, operand, is, starts) in [
+            ("ab", "ab", true, true),
+            ("AB", "ab", true, true),
+            ("abc", "ab", false, true),
+            ("a", "ab", false, false),
+            ("", "", true, true),
+            ("b", "a", false, false),
+        ] {
+            assert_eq!((equals(text, operand, true), begins(text, operand, true)), (is, starts), "{text}");
+            let exact = text.to_lowercase();
+            assert_eq!(
+                (equals(&exact, operand, false), begins(&exact, operand, false)),
+                (is, starts),
+                "{text}"
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What a path or placeholder may read where it stands: the roots that exist there.
 
+use crate::rejection::quoted;
+
 /// The root names that templates know beside the object's.
 pub(crate) const REQUEST_ROOTS: [&str; 4] = ["previous", "event", "account", "automation"];
 
@@ -33,7 +35,8 @@ impl Scope {
             Self::Object(object) => object,
             Self::AnyObject => "the object's name",
         };
-        Some(format!("{root:?} is not known here; a path begins with one of: {object}, {}", fixed.join(", ")))
+        let (root, fixed) = (quoted(root), fixed.join(", "));
+        Some(format!("{root:?} is not known here; a path begins with one of: {object}, {fixed}"))
     }
 }
 

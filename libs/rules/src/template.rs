@@ -33,6 +33,7 @@ use crate::context::Context;
 use crate::json::Json;
 use crate::rejection::Reason;
 use crate::scope::Scope;
+use crate::violation::MAX_VIOLATIONS;
 
 mod compute;
 mod evaluate;
@@ -102,6 +103,9 @@ impl Template {
         let mut parts = Vec::with_capacity(pieces.len());
         let mut refusals = Vec::new();
         for piece in pieces {
+            if refusals.len() > MAX_VIOLATIONS {
+                break;
+            }
             match piece {
                 scan::Piece::Literal(text) => parts.push(Part::Literal(text.to_owned())),
                 scan::Piece::Placeholder(scanned) => match Expression::compile(&scanned, setting) {

@@ -28,6 +28,8 @@ fn expressions() -> Vec<(&'static str, String)> {
         ("many not", format!("{}deal.n", repeated("not ", 16_000))),
         ("many filters", format!("deal.n{}", repeated("|upper", 10_000))),
         ("as many filters as fit", format!("deal.long{}", repeated("|upper", 62))),
+        ("many unknown filters", format!("deal.n{}", repeated("|x", 60))),
+        ("many unknown roots", format!("x{}", repeated("~x", 60))),
         ("many parentheses", parentheses("(", ")", 30_000)),
         ("as many parentheses as fit", parentheses("(", ")", 15)),
         ("many brackets", parentheses("[", "]", 30_000)),
@@ -177,6 +179,11 @@ fn run(body: &BodyTemplate, records: &[Records]) -> Duration {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+fn nothing_takes_much() {
+    no_template_takes_much();
+    no_request_takes_much_to_be_refused();
+}
+
 fn no_template_takes_much() {
     let records = records();
     let cases: Vec<(&str, Vec<BodyTemplate>)> =
@@ -190,6 +197,57 @@ fn no_template_takes_much() {
             });
             assert!(took < TIME, "{name}, body {index}: {took:?}");
             assert!(peak() - before < MEMORY, "{name}, body {index}: {} bytes", peak() - before);
+        }
+    }
+}
+
+/// Every part of a request that has a list or a text, each far beyond its limit.
+fn overlarge() -> Vec<(&'static str, RequestTemplate)> {
+    let text = |pattern: &str, bytes: usize| pattern.repeat(bytes / pattern.len());
+    let plain = RequestTemplate {
+        method: Method::Post,
+        path: None,
+        query: vec![],
+        headers: vec![],
+        body: BodyTemplate::None,
+    };
+    let mut requests = Vec::new();
+    for pattern in ["{{ x }}", "{{", "a/", "%25", "../", "\0", "é", "{{ deal.n | x }}"] {
+        let long = text(pattern, 4_000_000);
+        let short = text(pattern, 2_048);
+        let pair = |value: &str| (value.to_owned(), value.to_owned());
+        let many = |count: usize| vec![pair(&short); count];
+        requests.push(("long path", RequestTemplate { path: Some(long.clone()), ..plain.clone() }));
+        requests.push(("path", RequestTemplate { path: Some(short.clone()), ..plain.clone() }));
+        requests.push(("long query", RequestTemplate { query: vec![pair(&long)], ..plain.clone() }));
+        requests.push(("query", RequestTemplate { query: many(50), ..plain.clone() }));
+        requests.push(("many parameters", RequestTemplate { query: many(2_000), ..plain.clone() }));
+        requests.push(("long headers", RequestTemplate { headers: vec![pair(&long)], ..plain.clone() }));
+        requests.push(("headers", RequestTemplate { headers: many(20), ..plain.clone() }));
+        requests.push(("many headers", RequestTemplate { headers: many(2_000), ..plain.clone() }));
+        let raw = BodyTemplate::Raw { content_type: long.clone(), template: long.clone() };
+        requests.push(("long body", RequestTemplate { body: raw, ..plain.clone() }));
+        let pairs = (0..2_000).map(|_| (short.clone(), PairValue::Field(short.clone()))).collect();
+        let body = BodyTemplate::KeyValue { encoding: Encoding::Form, pairs };
+        requests.push(("many pairs", RequestTemplate { body, ..plain.clone() }));
+        let pairs = (0..200).map(|_| (short.clone(), PairValue::Text(short.clone()))).collect();
+        let body = BodyTemplate::KeyValue { encoding: Encoding::Json, pairs };
+        requests.push(("pairs", RequestTemplate { body, ..plain.clone() }));
+    }
+    requests
+}
+
+fn no_request_takes_much_to_be_refused() {
+    let scope = Scope::Object("deal".to_owned());
+    for (name, request) in overlarge() {
+        let start = processor_time();
+        let compiled = request.compile(Setting { scope: &scope, missing: Missing::Error }, "request");
+        let took = processor_time() - start;
+        assert!(took < TIME, "{name}: {took:?}");
+        if let Err(found) = compiled {
+            let told: usize =
+                found.as_slice().iter().map(|one| one.field.len() + one.description.len()).sum();
+            assert!(told < 100_000, "{name}: {told} bytes");
         }
     }
 }

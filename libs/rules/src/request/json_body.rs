@@ -56,7 +56,8 @@ impl JsonBody {
                     return Err("a placeholder stands right behind a backslash".to_owned());
                 }
                 Part::Placeholder(expression) if position.in_string => {
-                    sample.push_str(&format!("p{}", pieces.len()));
+                    // A private character, so that no name is taken for one that stands there.
+                    sample.push_str(&format!("\u{e000}{}", pieces.len()));
                     pieces.push(Piece::InString(expression));
                 }
                 Part::Placeholder(expression) => {

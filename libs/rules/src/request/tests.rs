@@ -137,6 +137,7 @@ fn a_value_cannot_leave_its_json_string() {
         r#"[1.10,["x",1.50],null]"#
     );
     assert_eq!(raw(json, r#"{"\"{{ deal.id }}\\":1}"#).unwrap(), r#"{"\"7\\":1}"#);
+    assert_eq!(raw(json, r#"{"p1":0,"{{ deal.id }}":1,"p3":2}"#).unwrap(), r#"{"p1":0,"7":1,"p3":2}"#);
     assert!(matches!(raw(json, r#"{"{{ deal.key }}":1,"title":2}"#), Err(Reason::NotJson { .. })));
 }
 

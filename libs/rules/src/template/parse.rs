@@ -4,10 +4,14 @@ use super::language::{Compare, Compute, Expr, FILTERS, KEYWORDS, Logic, TESTS};
 use super::scan::Token;
 use super::unescape::unescape;
 use crate::json::{Json, Number};
+use crate::rejection::quoted;
 use crate::scope::{REQUEST_ROOTS, Scope};
 
 /// How deep parentheses, arguments, `else`, `not` and `-` may be nested in a placeholder.
 pub const MAX_NESTING: usize = 16;
+
+/// How many unknown names of one placeholder are told.
+const MAX_REFUSALS: usize = 8;
 
 /// Parses the tokens; an error is every refusal in words.
 pub(super) fn parse(tokens: &[Token<'_>], scope: &Scope) -> Result<Expr, Vec<String>> {
@@ -65,9 +69,17 @@ impl<'t> Parser<'t> {
         let found = match self.peek() {
             None => "the end".to_owned(),
             Some(Token::Text(_)) => "a text".to_owned(),
-            Some(Token::Word(found) | Token::Number(found) | Token::Sign(found)) => format!("{found:?}"),
+            Some(Token::Word(found) | Token::Number(found) | Token::Sign(found)) => {
+                format!("{:?}", quoted(found))
+            }
         };
         format!("no expression: expected {expected}, found {found}")
+    }
+
+    fn refuse(&mut self, refusal: String) {
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push(refusal);
+        }
     }
 
     fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Parsed) -> Parsed {
@@ -227,12 +239,16 @@ impl<'t> Parser<'t> {
             }
             Some((_, _, least, most)) => {
                 let takes = if least == most { most.to_string() } else { format!("{least} to {most}") };
-                self.refusals.push(format!("filter {name:?} takes {takes} arguments"));
+                self.refuse(format!("filter {name:?} takes {takes} arguments"));
                 Ok(of)
             }
             None => {
                 let names: Vec<&str> = FILTERS.iter().map(|(name, ..)| *name).collect();
-                self.refusals.push(format!("there is no filter {name:?}; there are: {}", names.join(", ")));
+                self.refuse(format!(
+                    "there is no filter {:?}; there are: {}",
+                    quoted(name),
+                    names.join(", ")
+                ));
                 Ok(of)
             }
         }
@@ -247,12 +263,12 @@ impl<'t> Parser<'t> {
                 Ok(Expr::Test { test: *test, negated, of: Box::new(of), arguments })
             }
             Some((_, _, takes)) => {
-                self.refusals.push(format!("test {name:?} takes {takes} arguments, in parentheses"));
+                self.refuse(format!("test {name:?} takes {takes} arguments, in parentheses"));
                 Ok(of)
             }
             None => {
                 let names: Vec<&str> = TESTS.iter().map(|(name, ..)| *name).collect();
-                self.refusals.push(format!("there is no test {name:?}; there are: {}", names.join(", ")));
+                self.refuse(format!("there is no test {:?}; there are: {}", quoted(name), names.join(", ")));
                 Ok(of)
             }
         }
@@ -290,13 +306,15 @@ impl<'t> Parser<'t> {
             Some(Token::Text(text)) => Ok(Expr::Literal(Json::from(unescape(text)?))),
             Some(Token::Number(text)) => match Number::from_text(text) {
                 Some(number) => Ok(Expr::Literal(Json::Number(number))),
-                None => Err(format!("{text:?} is no number")),
+                None => Err(format!("{:?} is no number", quoted(text))),
             },
             Some(Token::Word("true" | "True")) => Ok(Expr::Literal(Json::Bool(true))),
             Some(Token::Word("false" | "False")) => Ok(Expr::Literal(Json::Bool(false))),
             Some(Token::Word("none" | "None")) => Ok(Expr::Literal(Json::Null)),
             Some(Token::Word(root)) if !KEYWORDS.contains(&root) => {
-                self.refusals.extend(self.scope.refuse(root, &REQUEST_ROOTS));
+                if let Some(refusal) = self.scope.refuse(root, &REQUEST_ROOTS) {
+                    self.refuse(refusal);
+                }
                 Ok(Expr::Root(root.to_owned()))
             }
             Some(Token::Sign("(")) => {
@@ -345,5 +363,5 @@ impl<'t> Parser<'t> {
 }
 
 fn position(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("{text:?} is no position in a list"))
+    text.parse().map_err(|_| format!("{:?} is no position in a list", quoted(text)))
 }
