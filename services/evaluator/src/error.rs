@@ -168,7 +168,9 @@ impl EvaluatorError {
             Self::AccountUnknown(account) | Self::PermissionDenied(account) => {
                 vec![("account", account.to_string())]
             }
-            Self::NotFound(name) => vec![("resource", "automation".to_owned()), ("name", name.clone())],
+            Self::NotFound(name) => {
+                vec![("resource_type", "automation".to_owned()), ("resource_name", name.clone())]
+            }
             Self::WebhookUnknown { webhook, .. } => vec![("webhook", webhook.clone())],
             Self::WebhookKindMismatch { webhook, .. } => vec![
                 ("webhook", webhook.clone()),
