@@ -27,12 +27,17 @@ pub(super) fn machine(number: &Number) -> Result<Machine, Failure> {
     text.parse().ok().filter(|float: &f64| float.is_finite()).map(Machine::Float).ok_or(TOO_LARGE)
 }
 
-/// The JSON of a machine number; a floating one always shows that it is one, like `2.0`.
+/// The JSON of a machine number; a floating one is written without an exponent, at
+/// most some 330 characters, and always shows that it is one, like `2.0`.
 pub(super) fn json(machine: Machine) -> Result<Json, Failure> {
     let text = match machine {
         Machine::Integer(integer) => integer.to_string(),
         // Adding nothing makes of a negative zero a plain one.
-        Machine::Float(float) => format!("{:?}", float + 0.0),
+        Machine::Float(float) if float.is_finite() => match (float + 0.0).to_string() {
+            whole if !whole.contains('.') => whole + ".0",
+            fraction => fraction,
+        },
+        Machine::Float(_) => return Err(TOO_LARGE),
     };
     Number::from_text(&text).map(Json::Number).ok_or(TOO_LARGE)
 }
@@ -77,9 +82,15 @@ pub(super) fn compute(compute: Compute, left: Machine, right: Machine) -> Result
         Compute::Subtract => left - right,
         Compute::Multiply => left * right,
         Compute::Divide => left / right,
-        Compute::FloorDivide => (left / right).floor(),
-        Compute::Remainder => left - right * (left / right).floor(),
+        Compute::FloorDivide => ((left - float_remainder(left, right)) / right).round(),
+        Compute::Remainder => float_remainder(left, right),
     }))
+}
+
+/// The remainder of a division rounded down, with the divisor's sign.
+fn float_remainder(left: f64, right: f64) -> f64 {
+    let remainder = left % right;
+    if remainder != 0.0 && (remainder < 0.0) != (right < 0.0) { remainder + right } else { remainder }
 }
 
 /// Quotient and remainder, rounded down; the remainder has the divisor's sign.

@@ -102,8 +102,8 @@ fn placeholder(template: &str, open: usize) -> Result<(Scanned<'_>, usize), Scan
                 length
             }
             c if c.is_ascii_digit() => {
-                // Behind a dot it is a position in a list, and `a.1.0` two of them.
-                let position = tokens.last() == Some(&Token::Sign("."));
+                // Right behind a dot it is a position in a list, and `a.1.0` two of them.
+                let position = inside[..inside.len() - rest.len()].ends_with('.');
                 let length = number(rest, !position);
                 tokens.push(Token::Number(&rest[..length]));
                 length
