@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::batch_ingest_events_result::Answer;
 use proto::evaluator::v1::event_service_server::EventService;
 use proto::event::v1::Event;
 use sluice_auth::Principal;
 use sluice_domain::AccountId;
+use sluice_rpc::MAX_MESSAGE_BYTES;
 use sluice_runtime::{Clock, Entropy};
 use sluice_telemetry::TraceContext;
 use tonic::{Request, Response, Status};
@@ -59,6 +61,12 @@ impl EventDoor {
         trace: TraceContext,
     ) -> Result<wire::IngestEventResponse, EvaluatorError> {
         let account = request::parent("parent", &sent.parent, caller)?;
+        // The transport takes as much as a batch may have, since it knows one limit for a whole service.
+        let bytes = sent.encoded_len();
+        if bytes > MAX_MESSAGE_BYTES {
+            let rule = format!("{bytes} bytes with all the request; at most {MAX_MESSAGE_BYTES} are allowed");
+            return Err(request::invalid("event", &rule));
+        }
         let event = sent.event.ok_or_else(|| request::invalid("event", "is required"))?;
         let judge = self.judge(&account, trace).await?;
         match self.judged(&judge, event)? {

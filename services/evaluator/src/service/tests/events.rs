@@ -214,3 +214,16 @@ async fn batches_are_bounded() {
     house.db.time.advance(Span::from_secs(1)).await;
     assert_eq!(house.dispatcher.calls(), []);
 }
+
+#[tokio::test]
+async fn one_event_comes_in_a_mebibyte_at_most_and_several_in_four() {
+    let house = House::open().await;
+    let wide = |bytes: usize| Event { actor: "u".repeat(bytes), ..event("e1") };
+    let refusal = refused(house.ingest(wide(1024 * 1024)).await, Reason::InvalidArgument);
+    assert_eq!(refusal.violations.iter().next().unwrap().field, "event");
+    let refusal = refused(house.ingest(wide(1000 * 1024)).await, Reason::InvalidArgument);
+    assert_eq!(refusal.violations.iter().next().unwrap().field, "event.actor");
+    let answers = house.ingest_all(vec![wide(2 * 1024 * 1024), event("e2")]).await;
+    assert_eq!(error(&answers[0]).violations[0].field, "event.actor");
+    assert_eq!(outcome(&answers[1]), wire::IngestOutcome::Accepted);
+}
