@@ -98,7 +98,8 @@ impl Evaluator {
     }
 
     /// Adds the public services (`AutomationService`, `EventService`) and their rows of the access table to a server. The
-    /// server's descriptors have to hold them (`proto::DESCRIPTORS`). There are no internal services.
+    /// server's descriptors have to hold them (`proto::DESCRIPTORS`). There are no internal services. The server is healthy
+    /// once the registry's state was read and while the database answers: otherwise calls answer `UNAVAILABLE`.
     ///
     /// # Errors
     /// Never for the table of this crate; a test builds it.
@@ -106,6 +107,11 @@ impl Evaluator {
         let automations = AutomationServiceServer::new(self.automations.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let events = EventServiceServer::new(self.events.clone()).max_decoding_message_size(MAX_BATCH_BYTES);
+        let (directory, store) = (Arc::clone(&self.directory), self.automations.store.clone());
+        let server = server.healthy_while(move || {
+            let (ready, store) = (directory.is_ready(), store.clone());
+            async move { ready && store.revision().await.is_ok() }
+        });
         Ok(server.service(automations).service(events).access(access_table()?))
     }
 

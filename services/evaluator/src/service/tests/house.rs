@@ -16,6 +16,9 @@ use sluice_runtime::{Entropy, Shutdown, Supervisor};
 use sluice_testkit::{TestDatabase, sqlite};
 use tokio::net::TcpListener;
 use tonic::Status;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::dispatcher::FakeDispatcher;
 use super::registry::{FakeRegistry, advanced, webhook};
@@ -130,6 +133,13 @@ impl House {
         let account = Some(account.parse().unwrap());
         let principal = Principal::new(account, "crm".parse().unwrap(), [], [Scope::EventsWrite]);
         EventServiceClient::new(self.transport(&principal))
+    }
+
+    /// What the public server says of the events' service to whoever asks.
+    pub(super) async fn health(&self) -> ServingStatus {
+        let mut client = HealthClient::new(Transport::connect(&self.address, None).unwrap());
+        let request = HealthCheckRequest { service: "sluice.evaluator.v1.EventService".to_owned() };
+        client.check(request).await.unwrap().into_inner().status()
     }
 
     pub(super) async fn create(&self, automation: wire::Automation) -> Result<wire::Automation, Status> {

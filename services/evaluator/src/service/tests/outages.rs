@@ -5,8 +5,9 @@ use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::batch_ingest_events_result::Answer;
 use proto::event::v1::Event;
 use proto::registry::v1::WebhookKind;
-use sluice_domain::Reason;
+use sluice_domain::{Reason, Span};
 use sluice_testkit::sqlite;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::dispatcher::FakeDispatcher;
 use super::house::{HOOK, House, automation, event, refused};
@@ -131,8 +132,11 @@ async fn before_the_registrys_state_is_read_calls_are_unavailable() {
     let refusal = refused(house.ingest(event("e1")).await, Reason::Unavailable);
     assert!(refusal.retry_after.is_some());
     refused(house.create(automation()).await, Reason::Unavailable);
+    assert_eq!(house.health().await, ServingStatus::NotServing);
     house.registry.set_away(false);
     house.evaluator.ready().await;
+    house.db.time.advance(Span::from_secs(1)).await;
+    assert_eq!(house.health().await, ServingStatus::Serving);
     house.ingest(event("e1")).await.unwrap();
 }
 
