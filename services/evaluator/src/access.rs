@@ -3,15 +3,7 @@
 use sluice_domain::{AccountId, Entitlements};
 
 use crate::error::EvaluatorError;
-use crate::snapshot::AccountView;
-
-/// The account's entitlements.
-///
-/// # Errors
-/// `AccountUnknown` while billing has said nothing of it.
-pub fn entitled<'v>(account: &AccountId, view: &'v AccountView) -> Result<&'v Entitlements, EvaluatorError> {
-    view.entitlements().ok_or_else(|| EvaluatorError::AccountUnknown(account.clone()))
-}
+use crate::snapshot::{AccountView, Terms};
 
 /// The account's entitlements, if its plan has automations.
 ///
@@ -21,10 +13,12 @@ pub fn with_automations<'v>(
     account: &AccountId,
     view: &'v AccountView,
 ) -> Result<&'v Entitlements, EvaluatorError> {
-    let entitlements = entitled(account, view)?;
+    let Terms { entitlements, automations_plan } =
+        view.terms().ok_or_else(|| EvaluatorError::AccountUnknown(account.clone()))?;
     if entitlements.automations {
         Ok(entitlements)
     } else {
-        Err(EvaluatorError::PlanRequired { held: entitlements.plan.clone() })
+        let (held, required) = (entitlements.plan.clone(), automations_plan.clone());
+        Err(EvaluatorError::PlanRequired { held, required })
     }
 }

@@ -38,6 +38,8 @@ pub enum EvaluatorError {
     PlanRequired {
         /// The plan it has.
         held: String,
+        /// The humblest plan that would do, if there is one.
+        required: Option<String>,
     },
     /// The plan's number is used up or exceeded.
     #[error("at most {of} {limit} are allowed; there are {used}")]
@@ -161,7 +163,10 @@ impl EvaluatorError {
     /// All that varies, as `ErrorInfo` carries it.
     pub fn metadata(&self) -> Vec<(String, String)> {
         let pairs: Vec<(&str, String)> = match self {
-            Self::PlanRequired { held } => vec![("plan_held", held.clone())],
+            Self::PlanRequired { held, required } => {
+                let required = required.clone().map(|plan| ("plan_required", plan));
+                std::iter::once(("plan_held", held.clone())).chain(required).collect()
+            }
             Self::PlanLimit { limit, used, of, .. } => {
                 vec![("limit", (*limit).to_owned()), ("used", used.to_string()), ("of", of.to_string())]
             }

@@ -14,34 +14,41 @@ use crate::webhook::{Webhook, WebhookKind};
 mod change;
 mod index;
 mod shelf;
+mod terms;
 
 pub use change::Change;
 pub use index::TriggerIndex;
 pub use shelf::Shelf;
+pub use terms::Terms;
 
 /// The registry's half: what billing allows and which webhooks there are.
 #[derive(Debug, Default)]
 pub struct AccountView {
-    entitlements: Option<Arc<Entitlements>>,
+    terms: Option<Arc<Terms>>,
     webhooks: BTreeMap<WebhookId, Arc<Webhook>>,
     notified: TriggerIndex<Arc<Webhook>>,
 }
 
 impl AccountView {
-    /// A view of these entitlements and webhooks.
-    pub fn new(entitlements: Option<Arc<Entitlements>>, webhooks: BTreeMap<WebhookId, Arc<Webhook>>) -> Self {
+    /// A view of these terms and webhooks.
+    pub fn new(terms: Option<Arc<Terms>>, webhooks: BTreeMap<WebhookId, Arc<Webhook>>) -> Self {
         let mut notified = TriggerIndex::default();
         for webhook in webhooks.values() {
             if let (WebhookKind::Event, Some(subscription)) = (webhook.kind, &webhook.subscription) {
                 notified.push(subscription, Arc::clone(webhook));
             }
         }
-        Self { entitlements, webhooks, notified }
+        Self { terms, webhooks, notified }
     }
 
     /// What billing allows; `None` while it has said nothing.
     pub fn entitlements(&self) -> Option<&Entitlements> {
-        self.entitlements.as_deref()
+        self.terms().map(|terms| &terms.entitlements)
+    }
+
+    /// All that billing says; `None` while it has said nothing.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_deref()
     }
 
     /// The webhook of this id.
@@ -54,10 +61,10 @@ impl AccountView {
         &self.notified
     }
 
-    /// The same with these entitlements.
+    /// The same with these terms.
     #[must_use]
-    pub fn with_entitlements(&self, entitlements: Entitlements) -> Self {
-        Self::new(Some(Arc::new(entitlements)), self.webhooks.clone())
+    pub fn with_terms(&self, terms: Terms) -> Self {
+        Self::new(Some(Arc::new(terms)), self.webhooks.clone())
     }
 
     /// The same with this webhook, new or changed.
@@ -65,7 +72,7 @@ impl AccountView {
     pub fn with_webhook(&self, webhook: Webhook) -> Self {
         let mut webhooks = self.webhooks.clone();
         webhooks.insert(webhook.id, Arc::new(webhook));
-        Self::new(self.entitlements.clone(), webhooks)
+        Self::new(self.terms.clone(), webhooks)
     }
 
     /// The same without this webhook.
@@ -73,7 +80,7 @@ impl AccountView {
     pub fn without_webhook(&self, id: WebhookId) -> Self {
         let mut webhooks = self.webhooks.clone();
         webhooks.remove(&id);
-        Self::new(self.entitlements.clone(), webhooks)
+        Self::new(self.terms.clone(), webhooks)
     }
 }
 

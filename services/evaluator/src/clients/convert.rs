@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::registry::Told;
 use crate::evaluate::{PlannedDelivery, PlannedExecution};
-use crate::snapshot::Change;
+use crate::snapshot::{Change, Terms};
 use crate::webhook::{Owner, Webhook, WebhookKind, is_appendable};
 
 /// Something in a message can't be read.
@@ -33,7 +33,7 @@ pub(super) fn told(message: registry::WatchChangesResponse) -> Result<Told, Unre
         Some(Sent::Account(sent)) => {
             let account = account_name(&sent.name)?;
             let sent = sent.entitlements.ok_or_else(|| unreadable("account.entitlements", "is missing"))?;
-            Ok(Told::Change(Change::Entitlements(account, entitlements(sent)?)))
+            Ok(Told::Change(Change::Terms(account, terms(sent)?)))
         }
         Some(Sent::Webhook(sent)) => {
             let (account, id) = webhook_name(&sent.name)?;
@@ -84,6 +84,12 @@ fn subscription(sent: event::Subscription) -> Result<Subscription, Unreadable> {
         name => Some(name.parse().map_err(|error| unreadable("webhook.subscription.object", error))?),
     };
     Ok(Subscription { object, actions })
+}
+
+fn terms(mut sent: registry::Entitlements) -> Result<Terms, Unreadable> {
+    let plan = std::mem::take(&mut sent.automations_plan);
+    let automations_plan = (!plan.is_empty()).then_some(plan);
+    Ok(Terms { entitlements: entitlements(sent)?, automations_plan })
 }
 
 fn entitlements(sent: registry::Entitlements) -> Result<Entitlements, Unreadable> {

@@ -9,6 +9,7 @@ use crate::automation::tests::definition;
 use crate::automation::{Automation, Definition};
 use crate::event_check::EventDraft;
 use crate::event_check::tests::{checked, draft};
+use crate::snapshot::Terms;
 use crate::webhook::WebhookKind;
 
 /// What the shipped plan `advanced` allows.
@@ -29,6 +30,11 @@ pub(crate) fn entitlements() -> Entitlements {
     }
 }
 
+/// The terms of an account on it.
+pub(crate) fn terms() -> Terms {
+    Terms { entitlements: entitlements(), automations_plan: Some("advanced".to_owned()) }
+}
+
 fn webhook(number: u8, owner: Owner, object: &str) -> Webhook {
     let object = (object != "*").then(|| object.parse().unwrap());
     Webhook {
@@ -47,7 +53,7 @@ fn member(user: &str) -> Owner {
 fn view(entitlements: Entitlements, webhooks: Vec<Webhook>) -> AccountView {
     let webhooks: BTreeMap<WebhookId, Arc<Webhook>> =
         webhooks.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
-    AccountView::new(Some(Arc::new(entitlements)), webhooks)
+    AccountView::new(Some(Arc::new(Terms { entitlements, ..terms() })), webhooks)
 }
 
 fn automation(number: u8, definition: Definition) -> Automation {

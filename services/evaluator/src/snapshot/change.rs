@@ -1,15 +1,15 @@
 //! What the registry's feed tells, one change at a time.
 
-use sluice_domain::{AccountId, Entitlements, WebhookId};
+use sluice_domain::{AccountId, WebhookId};
 
-use super::AccountView;
+use super::{AccountView, Terms};
 use crate::webhook::Webhook;
 
 /// One change of what an account has at the registry.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Billing put entitlements.
-    Entitlements(AccountId, Entitlements),
+    Terms(AccountId, Terms),
     /// A webhook is new or changed.
     Webhook(AccountId, Webhook),
     /// A webhook is gone.
@@ -20,9 +20,7 @@ impl Change {
     /// Whose it is.
     pub fn account(&self) -> &AccountId {
         match self {
-            Self::Entitlements(account, _) | Self::Webhook(account, _) | Self::WebhookDeleted(account, _) => {
-                account
-            }
+            Self::Terms(account, _) | Self::Webhook(account, _) | Self::WebhookDeleted(account, _) => account,
         }
     }
 
@@ -30,7 +28,7 @@ impl Change {
     #[must_use]
     pub fn apply(&self, view: &AccountView) -> AccountView {
         match self {
-            Self::Entitlements(_, entitlements) => view.with_entitlements(entitlements.clone()),
+            Self::Terms(_, terms) => view.with_terms(terms.clone()),
             Self::Webhook(_, webhook) => view.with_webhook(webhook.clone()),
             Self::WebhookDeleted(_, id) => view.without_webhook(*id),
         }

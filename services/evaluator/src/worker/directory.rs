@@ -112,7 +112,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::tests::entitlements;
+    use crate::evaluate::tests::terms;
     use crate::webhook::{Owner, Webhook, WebhookKind};
 
     fn acme() -> AccountId {
@@ -146,7 +146,7 @@ mod tests {
         let id = webhook(1).id;
         let bring = async {
             tokio::task::yield_now().await;
-            directory.apply(&Change::Entitlements(acme(), entitlements()));
+            directory.apply(&Change::Terms(acme(), terms()));
             tokio::task::yield_now().await;
             directory.apply(&Change::Webhook(acme(), webhook(1)));
         };
@@ -159,7 +159,7 @@ mod tests {
     async fn a_webhook_that_never_comes_leaves_the_view_without_it() {
         let directory = Directory::new(Duration::from_millis(500));
         directory.replace(HashMap::new());
-        directory.apply(&Change::Entitlements(acme(), entitlements()));
+        directory.apply(&Change::Terms(acme(), terms()));
         let id = webhook(1).id;
         let view = directory.account_with(&acme(), &[id]).await.unwrap();
         assert!(view.webhook(id).is_none());

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_domain::{AccountId, Entitlements, WebhookId};
+use sluice_domain::{AccountId, WebhookId};
 use sluice_runtime::{Entropy, Shutdown};
 
 use super::backoff::Backoff;
 use super::directory::Directory;
 use crate::clients::registry::{Feed, FeedError, Registry, Told};
-use crate::snapshot::{AccountView, Change};
+use crate::snapshot::{AccountView, Change, Terms};
 use crate::webhook::Webhook;
 
 /// Follows the feed until the shutdown: reconnects when it breaks, starts afresh when its cursor is too old. What was
@@ -96,14 +96,14 @@ async fn whole_state(feed: &mut Feed) -> Result<(i64, HashMap<AccountId, Account
 /// An account's part of the state while it is being read: cheap to add to, indexed once.
 #[derive(Debug, Default)]
 struct Parts {
-    entitlements: Option<Entitlements>,
+    terms: Option<Terms>,
     webhooks: BTreeMap<WebhookId, Arc<Webhook>>,
 }
 
 impl Parts {
     fn take(&mut self, change: Change) {
         match change {
-            Change::Entitlements(_, entitlements) => self.entitlements = Some(entitlements),
+            Change::Terms(_, terms) => self.terms = Some(terms),
             Change::Webhook(_, webhook) => {
                 self.webhooks.insert(webhook.id, Arc::new(webhook));
             }
@@ -114,6 +114,6 @@ impl Parts {
     }
 
     fn into_view(self) -> AccountView {
-        AccountView::new(self.entitlements.map(Arc::new), self.webhooks)
+        AccountView::new(self.terms.map(Arc::new), self.webhooks)
     }
 }

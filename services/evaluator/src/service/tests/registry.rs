@@ -93,7 +93,12 @@ pub(super) fn advanced() -> wire::Entitlements {
 
 /// The plan `essential`, without automations.
 pub(super) fn essential() -> wire::Entitlements {
-    wire::Entitlements { version: 2, plan: "essential".to_owned(), ..wire::Entitlements::default() }
+    wire::Entitlements {
+        version: 2,
+        plan: "essential".to_owned(),
+        automations_plan: "advanced".to_owned(),
+        ..wire::Entitlements::default()
+    }
 }
 
 pub(super) fn webhook(name: &str, kind: wire::WebhookKind) -> wire::Webhook {
