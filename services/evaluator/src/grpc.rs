@@ -1,17 +1,12 @@
 //! The public doors: automations and events. Generated types stop here.
 
-use std::sync::Arc;
-
 use sluice_auth::Principal;
-use sluice_domain::AccountId;
 use sluice_rpc::{principal, trace_context};
 use sluice_runtime::Entropy;
 use sluice_telemetry::{TraceContext, current_trace_context};
 use tonic::{Request, Response, Status};
 
 use crate::error::EvaluatorError;
-use crate::snapshot::AccountView;
-use crate::worker::Missing;
 
 mod automations;
 mod convert_automation;
@@ -35,17 +30,6 @@ fn opened<Q>(request: Request<Q>) -> Result<(Principal, Q), Status> {
 /// The answer of a call, or its refusal as a status.
 fn answer<A>(outcome: Result<A, EvaluatorError>) -> Result<Response<A>, Status> {
     Ok(outcome.map(Response::new).map_err(|error| refuse::fault(&error))?)
-}
-
-/// The view, or why there is none.
-fn known(
-    view: Result<Arc<AccountView>, Missing>,
-    account: &AccountId,
-) -> Result<Arc<AccountView>, EvaluatorError> {
-    view.map_err(|missing| match missing {
-        Missing::NotReady => EvaluatorError::Unavailable("the registry"),
-        Missing::Account => EvaluatorError::AccountUnknown(account.clone()),
-    })
 }
 
 /// The trace that what an event sets off belongs to: the current span, if it is in the caller's trace; else the caller's own

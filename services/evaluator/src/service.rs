@@ -14,7 +14,7 @@ use crate::clients::dispatcher::Dispatcher;
 use crate::clients::registry::Registry;
 use crate::grpc::{AutomationDoor, EventDoor, access_table};
 use crate::store::Store;
-use crate::worker::{Automations, Directory, Stops, follow};
+use crate::worker::{Accounts, Automations, Directory, Stops, follow};
 
 mod config;
 pub mod process;
@@ -32,7 +32,7 @@ pub struct Deps {
     pub entropy: Entropy,
     /// Runs its workers and stops them.
     pub supervisor: Supervisor,
-    /// The registry's internal services (`FeedService`).
+    /// The registry's internal services (`FeedService`, `AccountService`).
     pub registry: Transport,
     /// The dispatcher's internal services (`DispatchService`).
     pub dispatcher: Transport,
@@ -77,23 +77,25 @@ impl Evaluator {
         let dispatcher = Dispatcher::new(dispatcher);
         let stops = Stops::new(store.clone(), dispatcher.clone(), config.stops_interval.to_duration());
 
-        let (feed, known, random) = (Registry::new(registry), Arc::clone(&directory), entropy.clone());
-        supervisor.spawn("evaluator.follow", |shutdown| follow(feed, known, random, shutdown));
+        let registry = Registry::new(registry);
+        let accounts = Accounts::new(Arc::clone(&directory), registry.clone());
+        let (known, random) = (Arc::clone(&directory), entropy.clone());
+        supervisor.spawn("evaluator.follow", |shutdown| follow(registry, known, random, shutdown));
         let (carrier, random) = (stops.clone(), entropy.clone());
         supervisor.spawn("evaluator.stops", |shutdown| carrier.run(random, shutdown));
 
         Ok(Self {
-            directory: Arc::clone(&directory),
+            directory,
             automations: AutomationDoor {
                 store,
-                directory: Arc::clone(&directory),
+                accounts: accounts.clone(),
                 automations: Arc::clone(&automations),
                 stops,
                 clock: clock.clone(),
                 entropy: entropy.clone(),
                 most: config.automations_per_account,
             },
-            events: EventDoor { directory, automations, dispatcher, clock, entropy },
+            events: EventDoor { accounts, automations, dispatcher, clock, entropy },
         })
     }
 

@@ -1,15 +1,17 @@
 //! What goes on by itself, and the handles through which calls see it.
 //!
-//! [`follow`] keeps a [`Directory`] of accounts and webhooks by the registry's feed; [`Automations`] holds compiled automations
-//! and notices other replicas' saves; [`Stops`] brings stop markers to the dispatcher.
+//! [`follow`] keeps a [`Directory`] of accounts and webhooks by the registry's feed, [`Accounts`] gives calls their part of it;
+//! [`Automations`] holds compiled automations and notices other replicas' saves; [`Stops`] brings stop markers to the dispatcher.
 
+mod accounts;
 mod automations;
 mod backoff;
 mod directory;
 mod follow;
 mod stops;
 
+pub(crate) use accounts::Accounts;
 pub(crate) use automations::Automations;
-pub(crate) use directory::{Directory, Missing};
+pub(crate) use directory::Directory;
 pub(crate) use follow::follow;
 pub(crate) use stops::Stops;

@@ -1,13 +1,19 @@
-//! The registry's feed: what accounts may do and which webhooks there are.
+//! The registry: its feed of what accounts may do and which webhooks there are, and whether it has an account.
 
 use proto::registry::v1 as wire;
+use proto::registry::v1::account_service_client::AccountServiceClient;
 use proto::registry::v1::feed_service_client::FeedServiceClient;
-use sluice_rpc::Transport;
+use sluice_domain::{AccountId, Reason};
+use sluice_rpc::{Transport, fault_of};
 use thiserror::Error;
 use tonic::Streaming;
 
-use super::convert;
+use super::{convert, refusal};
+use crate::error::EvaluatorError;
 use crate::snapshot::Change;
+
+/// What refusals call it.
+pub(crate) const NAME: &str = "the registry";
 
 /// Why the feed ended.
 #[derive(Debug, Error)]
@@ -35,7 +41,8 @@ pub(crate) enum Told {
 /// The registry.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
-    client: FeedServiceClient<Transport>,
+    feed: FeedServiceClient<Transport>,
+    accounts: AccountServiceClient<Transport>,
 }
 
 /// One open stream of changes.
@@ -47,7 +54,10 @@ pub(crate) struct Feed {
 impl Registry {
     /// The registry at the other end of the transport.
     pub(crate) fn new(transport: Transport) -> Self {
-        Self { client: FeedServiceClient::new(transport) }
+        Self {
+            feed: FeedServiceClient::new(transport.clone()),
+            accounts: AccountServiceClient::new(transport),
+        }
     }
 
     /// Opens the feed after `cursor`; 0 brings the present state first.
@@ -56,8 +66,23 @@ impl Registry {
     /// When the registry can't be reached or refuses.
     pub(crate) async fn watch(&self, cursor: i64) -> Result<Feed, FeedError> {
         let request = wire::WatchChangesRequest { cursor };
-        let answer = self.client.clone().watch_changes(request).await.map_err(broken)?;
+        let answer = self.feed.clone().watch_changes(request).await.map_err(broken)?;
         Ok(Feed { stream: answer.into_inner() })
+    }
+
+    /// Whether it has the account, now: with a default plan, an account comes into being when it is asked for.
+    ///
+    /// # Errors
+    /// When it can't be reached or refuses.
+    pub(crate) async fn has(&self, account: &AccountId) -> Result<bool, EvaluatorError> {
+        let request = wire::GetAccountRequest { name: format!("accounts/{account}") };
+        match self.accounts.clone().get_account(request).await {
+            Ok(_) => Ok(true),
+            Err(status) if fault_of(&status).is_some_and(|refusal| refusal.is(Reason::AccountUnknown)) => {
+                Ok(false)
+            }
+            Err(status) => Err(refusal::of_status(NAME, &status)),
+        }
     }
 }
 

@@ -14,13 +14,13 @@ use sluice_runtime::{Clock, Entropy};
 use tonic::{Request, Response, Status};
 
 use super::convert_automation::{WRITABLE, automation_out, draft, edited, wire_field};
-use super::{answer, known, opened, request};
+use super::{answer, opened, request};
 use crate::access::with_automations;
 use crate::automation::{Automation, AutomationState, Definition, Draft, check_draft};
 use crate::error::EvaluatorError;
 use crate::snapshot::AccountView;
 use crate::store::{Change, Changed, CreateRequest, Created, Filter, Page, Store};
-use crate::worker::{Automations, Directory, Stops};
+use crate::worker::{Accounts, Automations, Stops};
 
 /// How often a change is made anew when others keep coming between.
 const TRIES: usize = 5;
@@ -29,7 +29,7 @@ const TRIES: usize = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct AutomationDoor {
     pub(crate) store: Store,
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) accounts: Accounts,
     pub(crate) automations: Arc<Automations>,
     pub(crate) stops: Stops,
     pub(crate) clock: Clock,
@@ -77,7 +77,7 @@ impl AutomationDoor {
         sent: wire::GetAutomationRequest,
     ) -> Result<wire::GetAutomationResponse, EvaluatorError> {
         let (account, id) = request::automation("name", &sent.name, caller)?;
-        known(self.directory.account(&account).await, &account)?;
+        self.accounts.view(&account).await?;
         let automation = self.find(&account, id).await?;
         Ok(wire::GetAutomationResponse { automation: Some(automation_out(&automation)) })
     }
@@ -98,7 +98,7 @@ impl AutomationDoor {
             name => found.keep("webhook", super::convert_condition::webhook(name, &account)).map(Some),
         };
         found.into_result().map_err(EvaluatorError::Invalid)?;
-        known(self.directory.account(&account).await, &account)?;
+        self.accounts.view(&account).await?;
         let filter = Filter { state: state.flatten(), webhook: webhook.flatten() };
         let size = size.map_or(0, PageSize::get);
         let Page { automations, more } = self.store.list(&account, filter, after.flatten(), size).await?;
@@ -169,7 +169,7 @@ impl AutomationDoor {
 
     /// The account's view, with the draft's webhooks as far as they exist.
     async fn view_for(&self, account: &AccountId, draft: &Draft) -> Result<Arc<AccountView>, EvaluatorError> {
-        known(self.directory.account_with(account, &draft.webhooks()).await, account)
+        self.accounts.view_with(account, &draft.webhooks()).await
     }
 
     /// What the automation becomes by the wish, if the plan and the account's webhooks allow it.

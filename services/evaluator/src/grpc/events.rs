@@ -16,13 +16,13 @@ use tonic::{Request, Response, Status};
 
 use super::convert_event::event;
 use super::refuse::item_error;
-use super::{answer, known, opened, request, trace};
+use super::{answer, opened, request, trace};
 use crate::clients::dispatcher::{Accepted, Dispatcher, Item, MAX_ENQUEUE_BYTES};
 use crate::error::EvaluatorError;
 use crate::evaluate::{Judgement, evaluate};
 use crate::event_check::check_event;
 use crate::snapshot::{AccountView, AutomationSet};
-use crate::worker::{Automations, Directory};
+use crate::worker::{Accounts, Automations};
 
 /// How many events a batch may hold.
 const MAX_BATCH: usize = 1_000;
@@ -30,7 +30,7 @@ const MAX_BATCH: usize = 1_000;
 /// The door to events.
 #[derive(Debug, Clone)]
 pub(crate) struct EventDoor {
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) accounts: Accounts,
     pub(crate) automations: Arc<Automations>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) clock: Clock,
@@ -108,7 +108,7 @@ impl EventDoor {
         account: &'a AccountId,
         trace: TraceContext,
     ) -> Result<Judge<'a>, EvaluatorError> {
-        let view = known(self.directory.account(account).await, account)?;
+        let view = self.accounts.view(account).await?;
         Ok(Judge { account, view, automations: self.automations.current(account).await?, trace })
     }
 

@@ -7,7 +7,7 @@ use sluice_domain::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How long a call that names an unknown account or webhook waits for the registry's feed to bring it, before it is
+    /// How long a call that names an account or webhook of which the registry's feed has not told waits for it, before it is
     /// refused. Default 500 ms.
     #[serde(with = "sluice_runtime::human_span")]
     pub catch_up: Span,

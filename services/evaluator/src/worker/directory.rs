@@ -11,11 +11,9 @@ use crate::snapshot::{AccountView, Change, Shelf};
 
 /// Why a view can't be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// The registry's state has not been read yet.
-    NotReady,
-    /// The registry knows no such account.
-    Account,
+pub(super) enum Missing {
+    /// The registry's feed has not told of the account in time, or of anything.
+    NotYet,
 }
 
 /// The views of all accounts.
@@ -45,36 +43,31 @@ impl Directory {
         let _ = self.applied.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// The account's view; when it is unknown, waits for the feed to bring it.
-    ///
-    /// # Errors
-    /// When it does not, or nothing was read yet.
-    pub(crate) async fn account(&self, account: &AccountId) -> Result<Arc<AccountView>, Missing> {
-        self.find(account, |_| true).await
+    /// Whether the feed has told of the account.
+    pub(super) fn has(&self, account: &AccountId) -> bool {
+        self.known(account).is_some()
     }
 
-    /// The account's view; when it lacks one of these webhooks, waits for the feed to bring it. The view may lack it still.
+    fn known(&self, account: &AccountId) -> Option<Arc<AccountView>> {
+        self.views.get(account).filter(|view| view.entitlements().is_some())
+    }
+
+    /// The account's view; when it is not there or lacks one of these webhooks, waits for the feed to bring it. The view may
+    /// lack a webhook still.
     ///
     /// # Errors
-    /// When the account is unknown, or nothing was read yet.
-    pub(crate) async fn account_with(
+    /// When the account does not come, or nothing was read yet.
+    pub(super) async fn account_with(
         &self,
         account: &AccountId,
         webhooks: &[WebhookId],
     ) -> Result<Arc<AccountView>, Missing> {
-        self.find(account, |view| webhooks.iter().all(|id| view.webhook(*id).is_some())).await
-    }
-
-    async fn find(
-        &self,
-        account: &AccountId,
-        complete: impl Fn(&AccountView) -> bool,
-    ) -> Result<Arc<AccountView>, Missing> {
         let mut applied = self.applied.subscribe();
-        let known = || self.views.get(account).filter(|view| view.entitlements().is_some());
-        let found = || known().filter(|view| complete(view));
+        let known = || self.known(account);
+        let complete = |view: &Arc<AccountView>| webhooks.iter().all(|id| view.webhook(*id).is_some());
+        let found = || known().filter(complete);
         if applied.borrow_and_update().is_none() {
-            return Err(Missing::NotReady);
+            return Err(Missing::NotYet);
         }
         if let Some(view) = found() {
             return Ok(view);
@@ -88,7 +81,7 @@ impl Directory {
             }
         };
         let arrived = tokio::time::timeout(self.catch_up, waiting).await.ok().flatten();
-        arrived.or_else(known).ok_or(Missing::Account)
+        arrived.or_else(known).ok_or(Missing::NotYet)
     }
 
     /// Puts a complete state in the place of what was known.
@@ -133,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_known_before_the_first_complete_state() {
         let directory = Directory::new(Duration::from_secs(1));
-        assert_eq!(directory.account(&acme()).await.unwrap_err(), Missing::NotReady);
+        assert_eq!(directory.account_with(&acme(), &[]).await.unwrap_err(), Missing::NotYet);
         directory.replace(HashMap::new());
         assert!(directory.is_ready());
     }
@@ -142,7 +135,7 @@ mod tests {
     async fn a_miss_waits_for_the_feed_and_ends() {
         let directory = Directory::new(Duration::from_millis(500));
         directory.replace(HashMap::new());
-        assert_eq!(directory.account(&acme()).await.unwrap_err(), Missing::Account);
+        assert_eq!(directory.account_with(&acme(), &[]).await.unwrap_err(), Missing::NotYet);
         let id = webhook(1).id;
         let bring = async {
             tokio::task::yield_now().await;
@@ -165,6 +158,6 @@ mod tests {
         assert!(view.webhook(id).is_none());
         directory.apply(&Change::Webhook(acme(), webhook(1)));
         directory.apply(&Change::WebhookDeleted(acme(), id));
-        assert!(directory.account(&acme()).await.unwrap().webhook(id).is_none());
+        assert!(directory.account_with(&acme(), &[]).await.unwrap().webhook(id).is_none());
     }
 }

@@ -8,6 +8,7 @@ use proto::evaluator::v1::automation_service_client::AutomationServiceClient;
 use proto::evaluator::v1::event_service_client::EventServiceClient;
 use proto::event::v1::{Event, Subscription, Visibility};
 use proto::registry::v1::WebhookKind;
+use proto::registry::v1::account_service_server::AccountServiceServer;
 use proto::registry::v1::feed_service_server::FeedServiceServer;
 use sluice_auth::{Access, AccessTable, Grant, Key, Principal, Role, Scope, Signer, Verifier};
 use sluice_domain::{Reason, Secret, Span};
@@ -60,6 +61,20 @@ impl House {
         dispatcher: FakeDispatcher,
         db: Arc<TestDatabase>,
     ) -> Self {
+        let config = Config {
+            catch_up: Span::from_millis(100),
+            stops_interval: Span::from_millis(50),
+            automations_per_account: 4,
+        };
+        Self::set_up(config, registry, dispatcher, db).await
+    }
+
+    pub(super) async fn set_up(
+        config: Config,
+        registry: FakeRegistry,
+        dispatcher: FakeDispatcher,
+        db: Arc<TestDatabase>,
+    ) -> Self {
         let shutdown = Shutdown::new();
         let clock = db.time.clock();
         let deps = Deps {
@@ -68,8 +83,12 @@ impl House {
             entropy: Entropy::seeded(1),
             supervisor: Supervisor::new(shutdown.clone()),
             registry: in_process(
-                Server::builder("registry").service(FeedServiceServer::new(registry.clone())),
+                Server::builder("registry")
+                    .service(FeedServiceServer::new(registry.clone()))
+                    .service(AccountServiceServer::new(registry.clone())),
                 &[
+                    "/sluice.registry.v1.AccountService/GetAccount",
+                    "/sluice.registry.v1.AccountService/PutEntitlements",
                     "/sluice.registry.v1.FeedService/WatchChanges",
                     "/sluice.registry.v1.FeedService/ResolveTarget",
                 ],
@@ -86,11 +105,6 @@ impl House {
                 ],
                 &db,
             ),
-        };
-        let config = Config {
-            catch_up: Span::from_millis(100),
-            stops_interval: Span::from_millis(50),
-            automations_per_account: 4,
         };
         let evaluator = Evaluator::start(&config, deps).await.unwrap();
         if !registry.is_away() {

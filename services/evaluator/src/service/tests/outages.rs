@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::errors::v1::ErrorReason;
 use proto::evaluator::v1 as wire;
@@ -12,6 +13,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use super::dispatcher::FakeDispatcher;
 use super::house::{HOOK, House, automation, event, refused};
 use super::registry::{FakeRegistry, advanced, webhook};
+use crate::service::Config;
 
 #[tokio::test]
 async fn without_a_dispatcher_events_are_unavailable_and_say_when_to_come_back() {
@@ -115,6 +117,7 @@ async fn a_cursor_too_old_starts_afresh_and_forgets_what_is_gone() {
 #[tokio::test]
 async fn an_account_made_a_moment_ago_is_waited_for() {
     let house = House::with(FakeRegistry::new(), FakeDispatcher::new(), Arc::new(sqlite().await)).await;
+    house.registry.late_account("acme");
     let later = async {
         tokio::task::yield_now().await;
         house.registry.account("acme", advanced());
@@ -148,4 +151,36 @@ async fn while_the_registry_is_away_what_is_known_goes_on() {
     let mut cursors = house.registry.cursors.subscribe();
     cursors.wait_for(|cursors| cursors.len() >= 3).await.unwrap();
     assert_eq!(house.ingest(event("e1")).await.unwrap().outcome(), wire::IngestOutcome::Accepted);
+}
+
+fn of(account: &str) -> wire::IngestEventRequest {
+    wire::IngestEventRequest { parent: format!("accounts/{account}"), event: Some(event("e1")) }
+}
+
+#[tokio::test]
+async fn an_account_that_nobody_told_of_comes_into_being_on_the_default_plan() {
+    let house = House::open().await;
+    house.registry.set_default_plan(advanced());
+    let response = house.producer().ingest_event(of("fresh")).await.unwrap().into_inner();
+    assert_eq!(response.outcome(), wire::IngestOutcome::NoMatch);
+}
+
+#[tokio::test]
+async fn an_unknown_account_is_refused_without_waiting_for_the_feed() {
+    let config = Config { catch_up: Span::from_secs(10), ..Config::default() };
+    let (registry, dispatcher) = (FakeRegistry::new(), FakeDispatcher::new());
+    let house = House::set_up(config, registry, dispatcher, Arc::new(sqlite().await)).await;
+    let mut producer = house.producer();
+    let refusal = producer.ingest_event(of("nobody"));
+    let refusal = tokio::time::timeout(Duration::from_secs(9), refusal).await.expect("at once");
+    refused(refusal, Reason::AccountUnknown);
+}
+
+#[tokio::test]
+async fn an_account_that_can_not_be_asked_for_or_does_not_come_is_unavailable_and_not_unknown() {
+    let house = House::open().await;
+    house.registry.late_account("late");
+    refused(house.producer().ingest_event(of("late")).await, Reason::Unavailable);
+    house.registry.set_away(true);
+    refused(house.producer().ingest_event(of("nobody")).await, Reason::Unavailable);
 }

@@ -1,11 +1,13 @@
 //! A registry that tells what a test puts there.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{Stream, StreamExt as _};
 use proto::event::v1::Subscription;
 use proto::registry::v1 as wire;
+use proto::registry::v1::account_service_server::AccountService;
 use proto::registry::v1::feed_service_server::FeedService;
 use proto::registry::v1::watch_changes_response::Change;
 use sluice_domain::Reason;
@@ -23,6 +25,8 @@ struct State {
     watchers: Vec<mpsc::UnboundedSender<Told>>,
     oldest: i64,
     away: bool,
+    known: HashSet<String>,
+    default_plan: Option<wire::Entitlements>,
 }
 
 /// The scripted registry; clones are one.
@@ -69,8 +73,20 @@ impl FakeRegistry {
     }
 
     pub(super) fn account(&self, account: &str, plan: wire::Entitlements) {
-        let name = format!("accounts/{account}");
+        let name = self.late_account(account);
         self.tell(Change::Account(wire::Account { name, entitlements: Some(plan), update_time: None }));
+    }
+
+    /// Has the account, of which the feed has not told yet.
+    pub(super) fn late_account(&self, account: &str) -> String {
+        let name = format!("accounts/{account}");
+        self.state.lock().unwrap().known.insert(name.clone());
+        name
+    }
+
+    /// Puts accounts that are asked for on this plan.
+    pub(super) fn set_default_plan(&self, plan: wire::Entitlements) {
+        self.state.lock().unwrap().default_plan = Some(plan);
     }
 
     pub(super) fn webhook(&self, webhook: wire::Webhook) {
@@ -152,5 +168,33 @@ impl FeedService for FakeRegistry {
         _: Request<wire::ResolveTargetRequest>,
     ) -> Result<Response<wire::ResolveTargetResponse>, Status> {
         Err(Status::unimplemented("the evaluator resolves nothing"))
+    }
+}
+
+#[tonic::async_trait]
+impl AccountService for FakeRegistry {
+    async fn get_account(
+        &self,
+        request: Request<wire::GetAccountRequest>,
+    ) -> Result<Response<wire::GetAccountResponse>, Status> {
+        let name = request.into_inner().name;
+        let (away, known, default_plan) = {
+            let state = self.state.lock().unwrap();
+            (state.away, state.known.contains(&name), state.default_plan.clone())
+        };
+        match (away, known, default_plan) {
+            (true, ..) => return Err(Status::unavailable("away")),
+            (_, true, _) => {}
+            (_, _, Some(plan)) => self.account(name.strip_prefix("accounts/").unwrap(), plan),
+            (_, _, None) => return Err(Fault::account_unknown(name).into()),
+        }
+        Ok(Response::new(wire::GetAccountResponse::default()))
+    }
+
+    async fn put_entitlements(
+        &self,
+        _: Request<wire::PutEntitlementsRequest>,
+    ) -> Result<Response<wire::PutEntitlementsResponse>, Status> {
+        Err(Status::permission_denied("not for the evaluator"))
     }
 }
