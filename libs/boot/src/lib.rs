@@ -24,6 +24,9 @@ use tokio::net::TcpListener;
 pub use error::BootError;
 pub use settings::{Log, Process, TokenKey, Tokens, Upstream};
 
+/// Variables of `sluice`, which may run in the same environment.
+const OF_THE_COMMANDS: [&str; 1] = ["DATA"];
+
 /// The command line of a service binary.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -85,7 +88,8 @@ where
     S: Settings,
     F: AsyncFnOnce(S, Ground) -> Result<Doors, BoxError>,
 {
-    let settings: S = sluice_runtime::config::load(Some(&arguments.config), "SLUICE_", &arguments.settings)?;
+    let (file, flags) = (Some(arguments.config.as_path()), arguments.settings.as_slice());
+    let settings: S = sluice_runtime::config::load_beside(file, "SLUICE_", &OF_THE_COMMANDS, flags)?;
     let process = settings.process().clone();
     process.check()?;
     let _telemetry = sluice_telemetry::init(&TelemetryConfig {

@@ -8,6 +8,7 @@ use sluice_auth::{Key, Verifier};
 use sluice_domain::{Secret, Span};
 use sluice_rpc::{Transport, TransportError};
 use sluice_storage::DatabaseUrl;
+use url::{Host, Url};
 
 use crate::BootError;
 
@@ -73,7 +74,7 @@ pub struct Log {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// Its address, `http://127.0.0.1:7171`.
+    /// Its address, `http://127.0.0.1:7171`; on loopback only, until mutual TLS is there: our token goes with every call.
     pub address: String,
     /// A file with our own token, scope `internal`.
     pub token_file: PathBuf,
@@ -126,8 +127,13 @@ impl Upstream {
     /// The way to it. The section is where these settings stand, `registry`.
     ///
     /// # Errors
-    /// When the token can't be read or used, or the address is none.
+    /// When the token can't be read or used, or the address is none or not on loopback.
     pub fn transport(&self, section: &str) -> Result<Transport, BootError> {
+        if !self.stays_here() {
+            return Err(BootError::Rule(format!(
+                "{section}.address: must be http on a loopback address or localhost: our token passes through it unencrypted"
+            )));
+        }
         let token = Secret::new(read(&format!("{section}.token_file"), &self.token_file)?.trim());
         Transport::connect(&self.address, Some(&token)).map_err(|cause| {
             let key = match cause {
@@ -136,6 +142,18 @@ impl Upstream {
             };
             BootError::Transport { setting: format!("{section}.{key}"), cause }
         })
+    }
+}
+
+impl Upstream {
+    /// Whether what is said to the address stays on this machine.
+    fn stays_here(&self) -> bool {
+        match Url::parse(&self.address).ok().as_ref().and_then(Url::host) {
+            None => false,
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+        }
     }
 }
 
@@ -189,5 +207,30 @@ mod tests {
         let open = load(&format!("internal_listen = '0.0.0.0:1'\n{GOOD}")).unwrap();
         assert!(open.check().unwrap_err().to_string().contains("process.internal_listen"));
         assert!(load(&format!("internal_listen = '127.0.0.1:1'\n{GOOD}")).unwrap().check().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_token_never_leaves_the_machine_in_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "t0k3n").unwrap();
+        let to = |address: &str| {
+            let upstream = Upstream { address: address.to_owned(), token_file: token_file.clone() };
+            upstream.transport("registry").map_err(|error| error.to_string())
+        };
+        for near in ["http://127.0.0.1:7171", "http://[::1]:7171", "http://localhost:7171"] {
+            assert!(to(near).is_ok(), "{near}");
+        }
+        for far in [
+            "http://registry:7171",
+            "http://10.0.0.1:7171",
+            "http://[::ffff:10.0.0.1]:1",
+            "http://localhost.example:1",
+        ] {
+            assert!(to(far).unwrap_err().starts_with("registry.address: must be"), "{far}");
+        }
+        for none in ["registry", "localhost:7171", "https://localhost:1"] {
+            assert!(to(none).unwrap_err().starts_with("registry.address: "), "{none}");
+        }
     }
 }
