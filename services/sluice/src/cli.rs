@@ -81,7 +81,7 @@ pub struct Token {
     /// A scope, such as events.write, entitlements.write, executions.read. May be repeated.
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ' ')]
     pub scopes: Vec<String>,
-    /// How long the token is good: 15m, 1h, 30d.
+    /// How long the token is good: 15m, 1h; at most 24h, with `--scope internal` at most 90d.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub ttl: HumanSpan,
     /// Who issues the token: what the suite has as `auth.issuer`.

@@ -103,6 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_token_of_our_own_services_is_good_for_more_than_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = DataDirectory::open(folder.path()).unwrap().signing_key().unwrap().key;
+        let signer = key.signer(ISSUER).unwrap();
+        let minted = |line: &str| {
+            let asked = wish(line);
+            mint(&signer, &principal(&asked).unwrap(), Timestamp::EPOCH, asked.ttl.0).is_ok()
+        };
+        assert!(minted("--user x --scope internal --scope accounts.any --ttl 90d"));
+        assert!(minted("--user x --scope accounts.any --ttl 24h"));
+        assert!(!minted("--user x --scope accounts.any --ttl 25h"));
+    }
+
+    #[test]
     fn a_wish_that_can_not_be_met_says_what_to_do() {
         for (line, hint) in [
             ("--account acme --user ada", "--role member"),
