@@ -1,5 +1,6 @@
 //! The settings of a suite in one process: file < environment < flags, unknown keys refused.
 
+mod own;
 mod sections;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -162,9 +163,11 @@ impl Settings {
         }
     }
 
-    /// `egress`, with loopback and http added when `dev` is set.
+    /// `egress`, with what we listen on among our own addresses, and loopback and http added when `dev` is set.
     fn egress_in_force(&self) -> sluice_egress::Settings {
         let mut egress = self.egress.clone();
+        let own = own::addresses(self.listen);
+        egress.own_addresses.extend(own.into_iter().filter(|own| !self.egress.own_addresses.contains(own)));
         if self.dev {
             let development = Policy::development();
             egress.allow.extend(development.allow.iter().map(ToString::to_string));

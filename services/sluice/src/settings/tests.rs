@@ -106,3 +106,17 @@ fn what_is_printed_shows_no_secret() {
     assert!(!printed.contains("s3cret"), "{printed}");
     assert!(printed.contains("postgres://db:5432/sluice"), "{printed}");
 }
+
+#[test]
+fn where_it_listens_is_never_a_target_even_in_an_allowed_network() {
+    let text =
+        "listen = \"10.1.2.3:7090\"\negress.allow = [\"10.0.0.0/8\"]\negress.own_addresses = [\"10.9.9.9\"]";
+    let settings = read(text, &[]).unwrap();
+    for policy in
+        [settings.dispatcher().egress.policy().unwrap(), settings.registry(sealed()).policy().unwrap()]
+    {
+        let refused =
+            |address: &str| sluice_egress::decide_address(address.parse().unwrap(), &policy).is_err();
+        assert!(refused("10.1.2.3") && refused("10.9.9.9") && !refused("10.1.2.4"));
+    }
+}
