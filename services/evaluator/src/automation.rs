@@ -13,9 +13,12 @@ use sluice_rules::{Condition, Missing, Scope, Step};
 
 mod check;
 mod compiled;
+mod edit;
+mod field;
 
-pub use check::{Draft, Finding, Findings, check_draft};
+pub use check::{Draft, Finding, Findings, check_draft, check_fields};
 pub use compiled::{CompileError, CompiledAutomation};
+pub use edit::{Edit, Part};
 
 /// The longest display name, in characters.
 pub const MAX_NAME_CHARS: usize = 120;

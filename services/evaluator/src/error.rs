@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_domain::{AccountId, Reason, Span, Violations};
+use sluice_domain::{AccountId, AutomationId, Reason, Span, Violations};
 use thiserror::Error;
 
 use crate::automation::{CompileError, Finding, Findings};
@@ -27,9 +27,6 @@ pub enum EvaluatorError {
     /// Fields break rules.
     #[error("the request breaks rules: {0}")]
     Invalid(Violations),
-    /// The token opens other doors, or its account is another.
-    #[error("the token is not for this account")]
-    PermissionDenied(AccountId),
     /// Only a global admin may do this.
     #[error("only a global admin may write automations")]
     GlobalAdminRequired,
@@ -57,8 +54,8 @@ pub enum EvaluatorError {
     #[error("account {0} is unknown; entitlements have to be put first")]
     AccountUnknown(AccountId),
     /// The account has no such automation.
-    #[error("there is no automation {0}")]
-    NotFound(String),
+    #[error("there is no automation {1} of {0}")]
+    NotFound(AccountId, AutomationId),
     /// Steps name webhooks that the account does not have.
     #[error("the account has no webhook {webhook}")]
     WebhookUnknown {
@@ -111,16 +108,13 @@ impl EvaluatorError {
     /// The refusal of an automation with these findings.
     ///
     /// Broken rules of fields alone go first, then unknown webhooks, then the wrong kind, then the plan; the fields of all
-    /// of them are listed whichever it is. `rename` makes fields what the caller wrote.
-    pub fn of_findings(findings: Findings, rename: impl Fn(&str) -> String) -> Self {
-        let mut violations = Violations::new();
-        let only_fields = !findings.violations.is_empty();
-        for violation in findings.violations {
-            violations.add(rename(&violation.field), violation.description);
-        }
+    /// of them are listed whichever it is.
+    pub fn of_findings(findings: Findings) -> Self {
+        let mut violations = findings.violations;
+        let only_fields = !violations.is_empty();
         let mut first: Option<Finding> = None;
         for (finding, field, words) in findings.found {
-            violations.add(rename(&field), words);
+            violations.add(field, words);
             if first.as_ref().is_none_or(|known| rank(&finding) < rank(known)) {
                 first = Some(finding);
             }
@@ -142,12 +136,11 @@ impl EvaluatorError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Invalid(_) => Reason::InvalidArgument,
-            Self::PermissionDenied(_) => Reason::PermissionDenied,
             Self::GlobalAdminRequired => Reason::GlobalAdminRequired,
             Self::PlanRequired { .. } => Reason::PlanRequired,
             Self::PlanLimit { .. } => Reason::PlanLimitExceeded,
             Self::AccountUnknown(_) => Reason::AccountUnknown,
-            Self::NotFound(_) => Reason::NotFound,
+            Self::NotFound(..) => Reason::NotFound,
             Self::WebhookUnknown { .. } => Reason::WebhookUnknown,
             Self::WebhookKindMismatch { .. } => Reason::WebhookKindMismatch,
             Self::EtagMismatch => Reason::EtagMismatch,
@@ -170,12 +163,7 @@ impl EvaluatorError {
             Self::PlanLimit { limit, used, of, .. } => {
                 vec![("limit", (*limit).to_owned()), ("used", used.to_string()), ("of", of.to_string())]
             }
-            Self::AccountUnknown(account) | Self::PermissionDenied(account) => {
-                vec![("account", account.to_string())]
-            }
-            Self::NotFound(name) => {
-                vec![("resource_type", "automation".to_owned()), ("resource_name", name.clone())]
-            }
+            Self::AccountUnknown(account) => vec![("account", account.to_string())],
             Self::WebhookUnknown { webhook, .. } => vec![("webhook", webhook.clone())],
             Self::WebhookKindMismatch { webhook, .. } => vec![
                 ("webhook", webhook.clone()),

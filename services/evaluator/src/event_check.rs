@@ -13,6 +13,8 @@ pub const MAX_VISIBLE_USERS: usize = 1_000;
 /// An event as it was sent, unchecked; what was not said is empty.
 #[derive(Debug, Clone, Default)]
 pub struct EventDraft {
+    /// Whose it is; `None` when the request named no account that can be.
+    pub account: Option<AccountId>,
     /// The producer's id.
     pub id: String,
     /// The kind of record.
@@ -21,8 +23,8 @@ pub struct EventDraft {
     pub action: Option<Action>,
     /// The record's id.
     pub record_id: String,
-    /// When; `Some(None)` when the time is out of range.
-    pub occurred_at: Option<Option<Timestamp>>,
+    /// When.
+    pub occurred_at: OccurredAt,
     /// Who did it.
     pub actor: String,
     /// The record now.
@@ -33,10 +35,31 @@ pub struct EventDraft {
     pub previous_partial: bool,
     /// The execution that brought it about.
     pub cause: String,
-    /// Who may see the record: everyone, and which users.
-    pub visible_to: Option<(bool, Vec<String>)>,
+    /// Who may see the record, if that was said.
+    pub visible_to: Option<VisibleTo>,
     /// Whether nothing is to fire.
     pub suppress: bool,
+}
+
+/// When an event occurred, as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OccurredAt {
+    /// It was not said: when the event arrives.
+    #[default]
+    Arrival,
+    /// Then.
+    At(Timestamp),
+    /// At no time that can be.
+    OutOfRange,
+}
+
+/// Who may see a record, as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisibleTo {
+    /// Everybody in the account.
+    pub everyone: bool,
+    /// These users.
+    pub users: Vec<String>,
 }
 
 /// A checked event: its facts, and its records ready to be read by conditions and templates.
@@ -51,12 +74,8 @@ pub struct IncomingEvent {
 /// Checks an event that arrived `now`. Fields are named from the item: `event.current`.
 ///
 /// # Errors
-/// Every rule it breaks.
-pub fn check_event(
-    account: &AccountId,
-    draft: EventDraft,
-    now: Timestamp,
-) -> Result<IncomingEvent, Violations> {
+/// Every rule it breaks. That the account is missing is the request's fault, and no rule of the event.
+pub fn check_event(draft: EventDraft, now: Timestamp) -> Result<IncomingEvent, Violations> {
     let mut violations = Violations::new();
     let found = &mut violations;
     let id = found.keep("event.id", draft.id.parse());
@@ -64,20 +83,30 @@ pub fn check_event(
     let action = found.keep("event.action", draft.action.ok_or("must be ADDED, UPDATED or DELETED"));
     let record_id = found.keep("event.record_id", draft.record_id.parse());
     let occurred_at = match draft.occurred_at {
-        None => Some(now),
-        Some(told) => found.keep("event.occurred_at", told.ok_or("must be within the years 1 to 9999")),
+        OccurredAt::Arrival => Some(now),
+        OccurredAt::At(at) => Some(at),
+        OccurredAt::OutOfRange => {
+            found.add("event.occurred_at", "must be within the years 1 to 9999");
+            None
+        }
     };
     let actor = optional::<UserId>(&draft.actor, "event.actor", found);
     let cause = optional::<ExecutionId>(&draft.cause, "event.cause", found);
     let visibility = visibility(draft.visible_to.as_ref(), found);
     let (current, previous) = records(&draft, action, found);
-    match (id, object, action, record_id, occurred_at, visibility) {
-        (Some(id), Some(object), Some(action), Some(record_id), Some(occurred_at), Some(visibility))
-            if violations.is_empty() =>
-        {
+    match (draft.account, id, object, action, record_id, occurred_at, visibility) {
+        (
+            Some(account),
+            Some(id),
+            Some(object),
+            Some(action),
+            Some(record_id),
+            Some(occurred_at),
+            Some(visibility),
+        ) if violations.is_empty() => {
             let event = Event {
                 id,
-                account: account.clone(),
+                account,
                 object,
                 action,
                 record_id,
@@ -134,20 +163,20 @@ where
     if text.is_empty() { None } else { found.keep(field, text.parse()) }
 }
 
-fn visibility(told: Option<&(bool, Vec<String>)>, found: &mut Violations) -> Option<Visibility> {
+fn visibility(told: Option<&VisibleTo>, found: &mut Violations) -> Option<Visibility> {
     let field = "event.visible_to.users";
-    match told {
-        None => Some(Visibility::Unstated),
-        Some((true, users)) if users.is_empty() => Some(Visibility::Everyone),
-        Some((true, _)) => {
+    let Some(VisibleTo { everyone, users }) = told else { return Some(Visibility::Unstated) };
+    match everyone {
+        true if users.is_empty() => Some(Visibility::Everyone),
+        true => {
             found.add(field, "must be empty when `everyone` is true");
             None
         }
-        Some((false, users)) if users.len() > MAX_VISIBLE_USERS => {
+        false if users.len() > MAX_VISIBLE_USERS => {
             found.add(field, format!("{} users; at most {MAX_VISIBLE_USERS} are allowed", users.len()));
             None
         }
-        Some((false, users)) => {
+        false => {
             let parsed: Vec<Option<UserId>> = users
                 .iter()
                 .enumerate()
@@ -211,30 +240,31 @@ pub(crate) mod tests {
     /// An update of deal 42 from stage `new` to `won`, visible to everyone.
     pub(crate) fn draft(id: &str) -> EventDraft {
         EventDraft {
+            account: Some("acme".parse().unwrap()),
             id: id.to_owned(),
             object: "deal".to_owned(),
             action: Some(Action::Updated),
             record_id: "42".to_owned(),
-            occurred_at: Some(Some(Timestamp::from_micros(1_795_000_000_000_000))),
+            occurred_at: OccurredAt::At(Timestamp::from_micros(1_795_000_000_000_000)),
             current: br#"{"title":"Big one","stage":"won","value":1.10}"#.to_vec(),
             previous: br#"{"title":"Big one","stage":"new","value":1.10}"#.to_vec(),
-            visible_to: Some((true, vec![])),
+            visible_to: Some(VisibleTo { everyone: true, users: vec![] }),
             ..EventDraft::default()
         }
     }
 
     pub(crate) fn checked(draft: EventDraft) -> IncomingEvent {
-        check_event(&"acme".parse().unwrap(), draft, Timestamp::EPOCH).unwrap()
+        check_event(draft, Timestamp::EPOCH).unwrap()
     }
 
     fn fields(draft: EventDraft) -> Vec<String> {
-        let violations = check_event(&"acme".parse().unwrap(), draft, Timestamp::EPOCH).unwrap_err();
+        let violations = check_event(draft, Timestamp::EPOCH).unwrap_err();
         violations.into_iter().map(|violation| violation.field).collect()
     }
 
     #[test]
     fn a_sound_event_keeps_its_bytes_and_defaults_its_time_to_the_arrival() {
-        let incoming = checked(EventDraft { occurred_at: None, ..draft("e1") });
+        let incoming = checked(EventDraft { occurred_at: OccurredAt::Arrival, ..draft("e1") });
         assert_eq!(incoming.event.occurred_at, Timestamp::EPOCH);
         assert_eq!(incoming.event.current, draft("e1").current);
         assert_eq!(incoming.records.event().get("actor"), Some(&Json::Null));
@@ -245,8 +275,8 @@ pub(crate) mod tests {
         let bad = EventDraft {
             actor: "a b".to_owned(),
             cause: "ex_1".to_owned(),
-            occurred_at: Some(None),
-            visible_to: Some((true, vec!["u1".to_owned()])),
+            occurred_at: OccurredAt::OutOfRange,
+            visible_to: Some(VisibleTo { everyone: true, users: vec!["u1".to_owned()] }),
             current: b"[1]".to_vec(),
             previous: b"{".to_vec(),
             ..EventDraft::default()
@@ -296,7 +326,7 @@ pub(crate) mod tests {
         assert_eq!(fields(EventDraft { current: deep.into_bytes(), ..draft("e1") }), ["event.current"]);
         let users = vec!["u".to_owned(); MAX_VISIBLE_USERS + 1];
         assert_eq!(
-            fields(EventDraft { visible_to: Some((false, users)), ..draft("e1") }),
+            fields(EventDraft { visible_to: Some(VisibleTo { everyone: false, users }), ..draft("e1") }),
             ["event.visible_to.users"]
         );
     }

@@ -1,17 +1,16 @@
 //! The public doors: automations and events. Generated types stop here.
 
 use sluice_auth::Principal;
-use sluice_rpc::{principal, trace_context};
+use sluice_rpc::{Fault, principal, trace_context};
 use sluice_runtime::Entropy;
 use sluice_telemetry::{TraceContext, current_trace_context};
 use tonic::{Request, Response, Status};
-
-use crate::error::EvaluatorError;
 
 mod automations;
 mod convert_automation;
 mod convert_condition;
 mod convert_event;
+mod convert_step;
 mod events;
 mod refuse;
 mod request;
@@ -28,8 +27,8 @@ fn opened<Q>(request: Request<Q>) -> Result<(Principal, Q), Status> {
 }
 
 /// The answer of a call, or its refusal as a status.
-fn answer<A>(outcome: Result<A, EvaluatorError>) -> Result<Response<A>, Status> {
-    Ok(outcome.map(Response::new).map_err(|error| refuse::fault(&error))?)
+fn answer<A>(outcome: Result<A, Fault>) -> Result<Response<A>, Status> {
+    Ok(outcome.map(Response::new)?)
 }
 
 /// The trace that what an event sets off belongs to: the current span, if it is in the caller's trace; else the caller's own

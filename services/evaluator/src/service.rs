@@ -14,7 +14,7 @@ use crate::clients::dispatcher::Dispatcher;
 use crate::clients::registry::Registry;
 use crate::grpc::{AutomationDoor, EventDoor, access_table};
 use crate::store::Store;
-use crate::worker::{Accounts, Automations, Directory, Stops, follow};
+use crate::worker::{Accounts, Automations, Directory, Editor, Stops, follow};
 
 mod config;
 pub mod process;
@@ -84,17 +84,18 @@ impl Evaluator {
         let (carrier, random) = (stops.clone(), entropy.clone());
         supervisor.spawn("evaluator.stops", |shutdown| carrier.run(random, shutdown));
 
+        let editor = Editor {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            automations: Arc::clone(&automations),
+            stops,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            most: config.automations_per_account,
+        };
         Ok(Self {
             directory,
-            automations: AutomationDoor {
-                store,
-                accounts: accounts.clone(),
-                automations: Arc::clone(&automations),
-                stops,
-                clock: clock.clone(),
-                entropy: entropy.clone(),
-                most: config.automations_per_account,
-            },
+            automations: AutomationDoor { store, accounts: accounts.clone(), editor },
             events: EventDoor { accounts, automations, dispatcher, clock, entropy },
         })
     }

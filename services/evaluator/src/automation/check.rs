@@ -4,15 +4,16 @@ use sluice_domain::{Entitlements, Subscription, Violations, WebhookId};
 use sluice_rules::{Condition, Missing, RequestTemplate, Setting, Step, check, check_steps};
 
 use super::compiled::HOUSE_LIMITS;
+use super::field::written;
 use super::{Definition, MAX_DEFINITION_BYTES, MAX_NAME_CHARS, scope};
 use crate::snapshot::AccountView;
 use crate::webhook::WebhookKind;
 
 /// A definition as far as it could be read: `None` where the request said something that can't be one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Draft {
     /// The display name, unchecked.
-    pub display_name: String,
+    pub display_name: Option<String>,
     /// The trigger.
     pub trigger: Option<Subscription>,
     /// The condition.
@@ -65,7 +66,7 @@ impl Draft {
     /// The draft as a definition, unchecked; `None` when a part of it could not be read.
     pub fn into_definition(self) -> Option<Definition> {
         Some(Definition {
-            display_name: self.display_name,
+            display_name: self.display_name?,
             trigger: self.trigger?,
             condition: self.condition?,
             steps: self.steps?,
@@ -87,12 +88,37 @@ impl Draft {
 impl From<Definition> for Draft {
     fn from(definition: Definition) -> Self {
         let Definition { display_name, trigger, condition, steps, missing } = definition;
-        Self { display_name, trigger: Some(trigger), condition: Some(condition), steps: Some(steps), missing }
+        Self {
+            display_name: Some(display_name),
+            trigger: Some(trigger),
+            condition: Some(condition),
+            steps: Some(steps),
+            missing,
+        }
     }
 }
 
-/// Checks a whole draft against the language, the plan and the account's webhooks. `found` is what reading the request
-/// found already. Fields are named from the automation: `steps[0].request.path`.
+/// Checks the fields of a draft, as far as they were read, by the rules that hold for every account. Fields are named from the
+/// request: `automation.steps[0].request.path`.
+pub fn check_fields(draft: &Draft, found: &mut Violations) {
+    if let Some(name) = &draft.display_name {
+        let chars = name.chars().count();
+        if chars == 0 || chars > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+            let rule = format!("must be 1 to {MAX_NAME_CHARS} characters, none of them a control character");
+            found.add(written("display_name"), rule);
+        }
+    }
+    let scope = draft.trigger.as_ref().map_or(sluice_rules::Scope::AnyObject, scope);
+    let setting = Setting { scope: &scope, missing: draft.missing };
+    if let Some(condition) = &draft.condition {
+        take(found, check(condition, &scope, "condition").err());
+    }
+    if let Some(steps) = &draft.steps {
+        take(found, check_steps(steps, setting, HOUSE_LIMITS, "steps").err());
+    }
+}
+
+/// Checks a whole draft: its fields, the plan and the account's webhooks. `found` is what reading the request found already.
 ///
 /// # Errors
 /// Everything that is wrong, when something is.
@@ -103,19 +129,8 @@ pub fn check_draft(
     view: &AccountView,
 ) -> Result<Definition, Findings> {
     let mut findings = Findings { violations: found, found: Vec::new() };
-    let violations = &mut findings.violations;
-    let name_chars = draft.display_name.chars().count();
-    if name_chars == 0 || name_chars > MAX_NAME_CHARS || draft.display_name.chars().any(char::is_control) {
-        let rule = format!("must be 1 to {MAX_NAME_CHARS} characters, none of them a control character");
-        violations.add("display_name", rule);
-    }
-    let scope = draft.trigger.as_ref().map_or(sluice_rules::Scope::AnyObject, scope);
-    let setting = Setting { scope: &scope, missing: draft.missing };
-    if let Some(condition) = &draft.condition {
-        take(violations, check(condition, &scope, "condition").err());
-    }
+    check_fields(&draft, &mut findings.violations);
     if let Some(steps) = &draft.steps {
-        take(violations, check_steps(steps, setting, HOUSE_LIMITS, "steps").err());
         check_plan(steps, entitlements, &mut findings);
         check_webhooks(steps, view, &mut findings);
     }
@@ -126,7 +141,7 @@ pub fn check_draft(
         let rule = format!(
             "the automation is too large: {bytes} bytes as stored; at most {MAX_DEFINITION_BYTES} are allowed"
         );
-        findings.violations.add("steps", rule);
+        findings.violations.add(written("steps"), rule);
     }
     match definition {
         Some(definition) if findings.is_empty() => Ok(definition),
@@ -140,7 +155,7 @@ fn stored_bytes(definition: &Definition) -> usize {
 
 fn take(violations: &mut Violations, found: Option<sluice_rules::Violations>) {
     for violation in found.map(sluice_rules::Violations::into_vec).into_iter().flatten() {
-        violations.add(violation.field, violation.description);
+        violations.add(written(&violation.field), violation.description);
     }
 }
 
@@ -151,7 +166,7 @@ fn check_plan(steps: &[Step], entitlements: &Entitlements, findings: &mut Findin
     {
         if used > of as usize {
             let words = format!("{used} {limit}; plan {} allows {of}", entitlements.plan);
-            findings.add(Finding::PlanLimit { limit, used, of }, "steps".to_owned(), words);
+            findings.add(Finding::PlanLimit { limit, used, of }, written("steps"), words);
         }
     }
 }
@@ -159,7 +174,7 @@ fn check_plan(steps: &[Step], entitlements: &Entitlements, findings: &mut Findin
 fn check_webhooks(steps: &[Step], view: &AccountView, findings: &mut Findings) {
     for (index, step) in steps.iter().enumerate() {
         let Step::Request { webhook: id, request } = step else { continue };
-        let field = format!("steps[{index}].request.webhook");
+        let field = written(&format!("steps[{index}].request.webhook"));
         let Some(webhook) = id.parse().ok().and_then(|id| view.webhook(id)) else {
             findings.add(
                 Finding::WebhookUnknown(id.clone()),
@@ -200,14 +215,7 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        let Definition { display_name, trigger, condition, steps, missing } = definition();
-        Draft {
-            display_name,
-            trigger: Some(trigger),
-            condition: Some(condition),
-            steps: Some(steps),
-            missing,
-        }
+        definition().into()
     }
 
     fn findings(draft: Draft, view: &AccountView) -> Findings {
@@ -224,7 +232,7 @@ mod tests {
     #[test]
     fn everything_wrong_is_said_at_once() {
         let mut bad = draft();
-        bad.display_name = String::new();
+        bad.display_name = Some(String::new());
         bad.condition =
             Some(serde_json::from_str(r#"{"comparison":{"path":"person.x","operator":"is"}}"#).unwrap());
         let steps = bad.steps.as_mut().unwrap();
@@ -234,7 +242,8 @@ mod tests {
         let found = findings(bad, &AccountView::default());
         let fields: Vec<&str> = found.violations.iter().map(|violation| violation.field.as_str()).collect();
         assert!(
-            fields.contains(&"display_name") && fields.contains(&"condition.comparison.path"),
+            fields.contains(&"automation.display_name")
+                && fields.contains(&"automation.condition.comparison.path"),
             "{fields:?}"
         );
         let limits =
@@ -274,7 +283,7 @@ mod tests {
             request.path = Some("deals/{{ deal.id }}".to_owned());
         }
         let found = findings(appending.clone(), &view(WebhookKind::Automation, false));
-        assert_eq!(found.violations.iter().next().unwrap().field, "steps[0].request.webhook");
+        assert_eq!(found.violations.iter().next().unwrap().field, "automation.steps[0].request.webhook");
         let open = view(WebhookKind::Automation, true);
         assert!(check_draft(appending, Violations::new(), &entitlements(), &open).is_ok());
     }

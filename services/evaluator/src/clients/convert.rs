@@ -5,6 +5,7 @@ use proto::event::v1 as event;
 use proto::registry::v1 as registry;
 use sluice_domain::{AccountId, Action, Allowance, Entitlements, Event, Rate, Span, Subscription, WebhookId};
 use sluice_rpc::convert::{from_duration, from_timestamp, to_duration, to_timestamp};
+use sluice_rpc::{AccountName, NameFormatError, ResourceName};
 use thiserror::Error;
 
 use super::registry::Told;
@@ -47,13 +48,14 @@ pub(super) fn told(message: registry::WatchChangesResponse) -> Result<Told, Unre
 }
 
 fn account_name(name: &str) -> Result<AccountId, Unreadable> {
-    let id = name.strip_prefix("accounts/").ok_or_else(|| unreadable("name", "is no account's"))?;
-    id.parse().map_err(|error| unreadable("name", error))
+    let AccountName(account) = name.parse().map_err(|error: NameFormatError| unreadable("name", error))?;
+    Ok(account)
 }
 
 fn webhook_name(name: &str) -> Result<(AccountId, WebhookId), Unreadable> {
-    let (account, id) = name.split_once("/webhooks/").ok_or_else(|| unreadable("name", "is no webhook's"))?;
-    Ok((account_name(account)?, id.parse().map_err(|error| unreadable("name", error))?))
+    let ResourceName { account, id } =
+        name.parse().map_err(|error: NameFormatError| unreadable("name", error))?;
+    Ok((account, id))
 }
 
 fn webhook(id: WebhookId, sent: registry::Webhook) -> Result<Webhook, Unreadable> {

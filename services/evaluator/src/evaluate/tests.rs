@@ -7,8 +7,8 @@ use sluice_rules::{BodyTemplate, RequestTemplate, Step};
 use super::*;
 use crate::automation::tests::definition;
 use crate::automation::{Automation, Definition};
-use crate::event_check::EventDraft;
 use crate::event_check::tests::{checked, draft};
+use crate::event_check::{EventDraft, VisibleTo};
 use crate::snapshot::Terms;
 use crate::webhook::WebhookKind;
 
@@ -138,9 +138,10 @@ fn members_get_only_what_they_may_see() {
         fired(&evaluate(&event, &view, &AutomationSet::default()))
     };
     assert_eq!(with(None), ["w1"]);
-    assert_eq!(with(Some((true, vec![]))), ["w1", "w2", "w3"]);
-    assert_eq!(with(Some((false, vec!["u2".to_owned()]))), ["w1", "w3"]);
-    assert_eq!(with(Some((false, vec![]))), ["w1"]);
+    let said = |everyone, users| Some(VisibleTo { everyone, users });
+    assert_eq!(with(said(true, vec![])), ["w1", "w2", "w3"]);
+    assert_eq!(with(said(false, vec!["u2".to_owned()])), ["w1", "w3"]);
+    assert_eq!(with(said(false, vec![])), ["w1"]);
 }
 
 #[test]

@@ -1,41 +1,26 @@
 //! AutomationService: written by global admins on plans with automations, read by members too.
-//!
-//! Deactivating and deleting ask nothing of the plan or of the registry: what fires can always be stopped.
 
-use std::sync::Arc;
-
-use prost::Message as _;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::automation_service_server::AutomationService;
-use sha2::{Digest as _, Sha256};
 use sluice_auth::Principal;
-use sluice_domain::{AccountId, AutomationId, Cursor, Entitlements, PageSize, Violations};
-use sluice_runtime::{Clock, Entropy};
+use sluice_domain::{AutomationId, Cursor};
+use sluice_rpc::{AccountName, Fault, ResourceName};
 use tonic::{Request, Response, Status};
 
-use super::convert_automation::{WRITABLE, automation_out, draft, edited, wire_field};
-use super::{answer, opened, request};
-use crate::access::with_automations;
-use crate::automation::{Automation, AutomationState, Definition, Draft, check_draft};
+use super::convert_automation::automation_out;
+use super::request::{self, Listing, admin};
+use super::{answer, opened};
+use crate::automation::Automation;
 use crate::error::EvaluatorError;
-use crate::snapshot::AccountView;
-use crate::store::{Change, Changed, CreateRequest, Created, Filter, Page, Store};
-use crate::worker::{Accounts, Automations, Stops};
-
-/// How often a change is made anew when others keep coming between.
-const TRIES: usize = 5;
+use crate::store::{Page, Store};
+use crate::worker::{Accounts, Editor, Wish};
 
 /// The door to automations.
 #[derive(Debug, Clone)]
 pub(crate) struct AutomationDoor {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
-    pub(crate) automations: Arc<Automations>,
-    pub(crate) stops: Stops,
-    pub(crate) clock: Clock,
-    pub(crate) entropy: Entropy,
-    /// How many automations an account may have.
-    pub(crate) most: u32,
+    pub(crate) editor: Editor,
 }
 
 impl AutomationDoor {
@@ -43,69 +28,43 @@ impl AutomationDoor {
         &self,
         caller: &Principal,
         sent: wire::CreateAutomationRequest,
-    ) -> Result<wire::CreateAutomationResponse, EvaluatorError> {
-        let account = request::parent("parent", &sent.parent, caller)?;
-        request::admin(caller)?;
-        let automation = sent.automation.ok_or_else(|| request::invalid("automation", "is required"))?;
-        let asked = create_request(sent.request_id, &automation)?;
-        let mut found = Violations::new();
-        let draft = draft(automation, &account, &mut found);
-        let now = self.clock.now();
-        if let Some(asked) = &asked
-            && let Some(before) = self.store.created_before(&account, asked, now).await?
-        {
-            return as_before(before, account, draft);
-        }
-        let view = self.view_for(&account, &draft).await?;
-        let entitlements = with_automations(&account, &view)?;
-        let definition = checked(draft.clone(), found, entitlements, &view)?;
-        let id = AutomationId::mint(now, self.entropy.bytes());
-        let automation = Automation::create(id, account.clone(), definition, caller.user().clone(), now);
-        match self.store.create(&automation, asked.as_ref(), self.most).await? {
-            Created::Done(revision) => {
-                self.automations.saved(&account, revision);
-                Ok(wire::CreateAutomationResponse { automation: Some(automation_out(&automation)) })
-            }
-            Created::LimitReached(present) => Err(limit_reached("automations", present, self.most)),
-            before => as_before(before, account, draft),
-        }
+    ) -> Result<wire::CreateAutomationResponse, Fault> {
+        let (parent, new) = request::creation(sent);
+        let parent = parent.ok_or_else(|| request::unnamed(&new.draft, &new.found))?;
+        parent.open_to(caller)?;
+        admin(caller)?;
+        let AccountName(account) = parent;
+        let automation = self.editor.create(account, caller.user(), new).await?;
+        Ok(wire::CreateAutomationResponse { automation: Some(automation_out(&automation)) })
     }
 
     async fn get(
         &self,
         caller: &Principal,
         sent: wire::GetAutomationRequest,
-    ) -> Result<wire::GetAutomationResponse, EvaluatorError> {
-        let (account, id) = request::automation("name", &sent.name, caller)?;
-        self.accounts.view(&account).await?;
-        let automation = self.find(&account, id).await?;
+    ) -> Result<wire::GetAutomationResponse, Fault> {
+        let name = ResourceName::<AutomationId>::in_field("name", &sent.name)?;
+        name.open_to(caller)?;
+        self.accounts.view(&name.account).await?;
+        let automation = self.editor.find(&name.account, name.id).await?;
         Ok(wire::GetAutomationResponse { automation: Some(automation_out(&automation)) })
     }
 
     async fn list(
         &self,
         caller: &Principal,
-        sent: wire::ListAutomationsRequest,
-    ) -> Result<wire::ListAutomationsResponse, EvaluatorError> {
-        let account = request::parent("parent", &sent.parent, caller)?;
-        let listing = format!("automations|{account}|{}|{}", sent.state, sent.webhook);
-        let mut found = Violations::new();
-        let size = found.keep("page_size", PageSize::from_wire(sent.page_size));
-        let after = found.keep("page_token", after(&sent.page_token, &listing));
-        let state = found.keep("state", state(sent.state));
-        let webhook = match sent.webhook.as_str() {
-            "" => Some(None),
-            name => found.keep("webhook", super::convert_condition::webhook(name, &account)).map(Some),
-        };
-        found.into_result().map_err(EvaluatorError::Invalid)?;
+        sent: &wire::ListAutomationsRequest,
+    ) -> Result<wire::ListAutomationsResponse, Fault> {
+        let Listing { parent, filter, size, after, key } = request::listing(sent)?;
+        parent.open_to(caller)?;
+        let AccountName(account) = parent;
         self.accounts.view(&account).await?;
-        let filter = Filter { state: state.flatten(), webhook: webhook.flatten() };
-        let size = size.map_or(0, PageSize::get);
-        let Page { automations, more } = self.store.list(&account, filter, after.flatten(), size).await?;
+        let page = self.store.list(&account, filter, after, size).await;
+        let Page { automations, more } = page.map_err(EvaluatorError::from)?;
         let last = automations.last().filter(|_| more);
         Ok(wire::ListAutomationsResponse {
             next_page_token: last
-                .map_or_else(String::new, |last| Cursor::after(last.id.to_bytes()).to_token(&listing)),
+                .map_or_else(String::new, |last| Cursor::after(last.id.to_bytes()).to_token(&key)),
             automations: automations.iter().map(automation_out).collect(),
         })
     }
@@ -114,29 +73,20 @@ impl AutomationDoor {
         &self,
         caller: &Principal,
         sent: wire::UpdateAutomationRequest,
-    ) -> Result<wire::UpdateAutomationResponse, EvaluatorError> {
-        let wanted = sent.automation.ok_or_else(|| request::invalid("automation", "is required"))?;
-        let (account, id) = request::automation("automation.name", &wanted.name, caller)?;
-        request::admin(caller)?;
-        let mask = sent.update_mask.unwrap_or_default().paths;
-        if mask.is_empty() || mask.iter().any(|path| !WRITABLE.contains(&path.as_str())) {
-            let rule = format!("must name at least one of {}, and nothing else", WRITABLE.join(", "));
-            return Err(request::invalid("update_mask", &rule));
-        }
-        let etag = wanted.etag.clone();
-        let wish = Wish::Edit { sent: Box::new(wanted), mask };
-        let after = self.change(&account, id, &etag, &wish).await?;
-        Ok(wire::UpdateAutomationResponse { automation: after.as_ref().map(automation_out) })
+    ) -> Result<wire::UpdateAutomationResponse, Fault> {
+        let (name, etag, edit, found) = request::edit(sent);
+        let name = name.ok_or_else(|| request::unnamed(&edit.draft, &found))?;
+        let automation = self.change(caller, &name, &etag, Wish::Edit(Box::new(edit), found)).await?;
+        Ok(wire::UpdateAutomationResponse { automation })
     }
 
     async fn delete(
         &self,
         caller: &Principal,
         sent: wire::DeleteAutomationRequest,
-    ) -> Result<wire::DeleteAutomationResponse, EvaluatorError> {
-        let (account, id) = request::automation("name", &sent.name, caller)?;
-        request::admin(caller)?;
-        self.change(&account, id, &sent.etag, &Wish::Delete).await?;
+    ) -> Result<wire::DeleteAutomationResponse, Fault> {
+        let name = ResourceName::in_field("name", &sent.name)?;
+        self.change(caller, &name, &sent.etag, Wish::Delete).await?;
         Ok(wire::DeleteAutomationResponse {})
     }
 
@@ -144,195 +94,34 @@ impl AutomationDoor {
         &self,
         caller: &Principal,
         sent: wire::ActivateAutomationRequest,
-    ) -> Result<wire::ActivateAutomationResponse, EvaluatorError> {
-        let (account, id) = request::automation("name", &sent.name, caller)?;
-        request::admin(caller)?;
-        let after = self.change(&account, id, "", &Wish::Activate).await?;
-        Ok(wire::ActivateAutomationResponse { automation: after.as_ref().map(automation_out) })
+    ) -> Result<wire::ActivateAutomationResponse, Fault> {
+        let name = ResourceName::in_field("name", &sent.name)?;
+        let automation = self.change(caller, &name, "", Wish::Activate).await?;
+        Ok(wire::ActivateAutomationResponse { automation })
     }
 
     async fn deactivate(
         &self,
         caller: &Principal,
         sent: wire::DeactivateAutomationRequest,
-    ) -> Result<wire::DeactivateAutomationResponse, EvaluatorError> {
-        let (account, id) = request::automation("name", &sent.name, caller)?;
-        request::admin(caller)?;
-        let after = self.change(&account, id, "", &Wish::Deactivate).await?;
-        Ok(wire::DeactivateAutomationResponse { automation: after.as_ref().map(automation_out) })
+    ) -> Result<wire::DeactivateAutomationResponse, Fault> {
+        let name = ResourceName::in_field("name", &sent.name)?;
+        let automation = self.change(caller, &name, "", Wish::Deactivate).await?;
+        Ok(wire::DeactivateAutomationResponse { automation })
     }
 
-    async fn find(&self, account: &AccountId, id: AutomationId) -> Result<Automation, EvaluatorError> {
-        let missing = || EvaluatorError::NotFound(format!("accounts/{account}/automations/{id}"));
-        self.store.get(account, id).await?.ok_or_else(missing)
-    }
-
-    /// The account's view, with the draft's webhooks as far as they exist.
-    async fn view_for(&self, account: &AccountId, draft: &Draft) -> Result<Arc<AccountView>, EvaluatorError> {
-        self.accounts.view_with(account, &draft.webhooks()).await
-    }
-
-    /// What the automation becomes by the wish, if the plan and the account's webhooks allow it.
-    async fn wanted(&self, before: &Automation, wish: &Wish) -> Result<Wanted, EvaluatorError> {
-        let now = self.clock.now();
-        let account = &before.account;
-        match wish {
-            Wish::Delete => Ok(Wanted { after: None, most_active: None }),
-            Wish::Deactivate => {
-                Ok(Wanted { after: Some(before.clone().deactivated(now)), most_active: None })
-            }
-            Wish::Edit { sent, mask } => {
-                let mut found = Violations::new();
-                let draft = edited(sent, mask, before, &mut found);
-                let view = self.view_for(account, &draft).await?;
-                let definition = checked(draft, found, with_automations(account, &view)?, &view)?;
-                Ok(Wanted { after: Some(before.clone().edited(definition, now)), most_active: None })
-            }
-            Wish::Activate => {
-                let draft = Draft::from(before.definition.clone());
-                let view = self.view_for(account, &draft).await?;
-                let entitlements = with_automations(account, &view)?;
-                if before.state == AutomationState::Inactive {
-                    checked(draft, Violations::new(), entitlements, &view)?;
-                }
-                let after = before.clone().activated(now);
-                Ok(Wanted { after: Some(after), most_active: Some(entitlements.active_automations) })
-            }
-        }
-    }
-
-    /// Reads, decides and writes, anew when another change came between and no etag forbids it. What fired and fires no
-    /// more afterwards is stopped.
+    /// Authorizes, acts and converts for all that change an automation.
     async fn change(
         &self,
-        account: &AccountId,
-        id: AutomationId,
+        caller: &Principal,
+        name: &ResourceName<AutomationId>,
         etag: &str,
-        wish: &Wish,
-    ) -> Result<Option<Automation>, EvaluatorError> {
-        for _ in 0..TRIES {
-            let before = self.find(account, id).await?;
-            if !etag.is_empty() && etag != before.etag() {
-                return Err(EvaluatorError::EtagMismatch);
-            }
-            let wanted = self.wanted(&before, wish).await?;
-            if wanted.after.as_ref() == Some(&before) {
-                return Ok(wanted.after);
-            }
-            let fires_on = wanted.after.as_ref().is_some_and(|after| after.state == AutomationState::Active);
-            let stop = before.stop().filter(|_| !fires_on);
-            let change = Change {
-                before: &before,
-                after: wanted.after.as_ref(),
-                stop: stop.as_ref(),
-                most_active: wanted.most_active,
-            };
-            match self.store.change(change).await? {
-                Changed::Overtaken => {}
-                Changed::LimitReached(active) => {
-                    let most = wanted.most_active.unwrap_or(0);
-                    return Err(limit_reached("active_automations", active, most));
-                }
-                Changed::Done(revision) => {
-                    self.automations.saved(account, revision);
-                    if let Some(stop) = &stop {
-                        self.stops.hand_over(stop).await;
-                    }
-                    return Ok(wanted.after);
-                }
-            }
-        }
-        Err(EvaluatorError::EtagMismatch)
-    }
-}
-
-/// The refusal of one more.
-fn limit_reached(limit: &'static str, present: i64, of: u32) -> EvaluatorError {
-    let used = u64::try_from(present).unwrap_or(0);
-    EvaluatorError::PlanLimit { limit, used, of, violations: Violations::new() }
-}
-
-/// What a caller wishes of an automation that exists.
-enum Wish {
-    /// These fields as sent.
-    Edit { sent: Box<wire::Automation>, mask: Vec<String> },
-    /// That it fires.
-    Activate,
-    /// That it fires no more.
-    Deactivate,
-    /// That it is gone.
-    Delete,
-}
-
-/// What an automation is to become, and how many active ones there may be with it.
-struct Wanted {
-    after: Option<Automation>,
-    most_active: Option<u32>,
-}
-
-fn checked(
-    draft: Draft,
-    found: Violations,
-    entitlements: &Entitlements,
-    view: &AccountView,
-) -> Result<Definition, EvaluatorError> {
-    check_draft(draft, found, entitlements, view).map_err(|findings| {
-        EvaluatorError::of_findings(findings, |field| format!("automation.{}", wire_field(field)))
-    })
-}
-
-/// What the request id stands for: the digest of all that a caller writes.
-fn create_request(
-    id: String,
-    automation: &wire::Automation,
-) -> Result<Option<CreateRequest>, EvaluatorError> {
-    if id.is_empty() {
-        return Ok(None);
-    }
-    if id.chars().count() > 128 || id.chars().any(char::is_control) {
-        return Err(request::invalid(
-            "request_id",
-            "must be 1 to 128 characters, none of them a control character",
-        ));
-    }
-    let written = wire::Automation {
-        display_name: automation.display_name.clone(),
-        trigger: automation.trigger.clone(),
-        condition: automation.condition.clone(),
-        steps: automation.steps.clone(),
-        missing: automation.missing,
-        ..wire::Automation::default()
-    };
-    Ok(Some(CreateRequest { id, digest: Sha256::digest(written.encode_to_vec()).into() }))
-}
-
-/// The first answer to a repeated request: made anew of the same content, whatever became of the automation since.
-fn as_before(
-    before: Created,
-    account: AccountId,
-    draft: Draft,
-) -> Result<wire::CreateAutomationResponse, EvaluatorError> {
-    match (before, draft.into_definition()) {
-        (Created::Before(id, owner, at), Some(definition)) => {
-            let automation = Automation::create(id, account, definition, owner, at);
-            Ok(wire::CreateAutomationResponse { automation: Some(automation_out(&automation)) })
-        }
-        _ => Err(EvaluatorError::RequestIdReused),
-    }
-}
-
-fn after(token: &str, listing: &str) -> Result<Option<AutomationId>, sluice_domain::CursorError> {
-    let Some(cursor) = Cursor::from_token(token, listing)? else { return Ok(None) };
-    let key = cursor.key().try_into().map_err(|_| sluice_domain::CursorError)?;
-    Ok(Some(AutomationId::from_bytes(key)))
-}
-
-fn state(number: i32) -> Result<Option<AutomationState>, &'static str> {
-    match wire::AutomationState::try_from(number) {
-        Ok(wire::AutomationState::Unspecified) => Ok(None),
-        Ok(wire::AutomationState::Active) => Ok(Some(AutomationState::Active)),
-        Ok(wire::AutomationState::Inactive) => Ok(Some(AutomationState::Inactive)),
-        Err(_) => Err("must be ACTIVE, INACTIVE or unspecified"),
+        wish: Wish,
+    ) -> Result<Option<wire::Automation>, Fault> {
+        name.open_to(caller)?;
+        admin(caller)?;
+        let after: Option<Automation> = self.editor.change(&name.account, name.id, etag, &wish).await?;
+        Ok(after.as_ref().map(automation_out))
     }
 }
 
@@ -359,7 +148,7 @@ impl AutomationService for AutomationDoor {
         request: Request<wire::ListAutomationsRequest>,
     ) -> Result<Response<wire::ListAutomationsResponse>, Status> {
         let (caller, sent) = opened(request)?;
-        answer(self.list(&caller, sent).await)
+        answer(self.list(&caller, &sent).await)
     }
 
     async fn update_automation(

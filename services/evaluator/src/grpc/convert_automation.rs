@@ -1,70 +1,68 @@
 //! Automations between the wire and the noun.
 
 use proto::evaluator::v1 as wire;
+use proto::event::v1::Subscription;
 use sluice_domain::{AccountId, Violations};
+use sluice_rpc::ResourceName;
 use sluice_rpc::convert::to_timestamp;
 use sluice_rules::{Condition, Missing};
 
-use super::convert_condition::{condition, condition_out, step_out, steps};
+use super::convert_condition::{condition, condition_out};
 use super::convert_event::{subscription, subscription_out};
-use crate::automation::{Automation, AutomationState, Definition, Draft};
+use super::convert_step::{step_out, steps};
+use crate::automation::{Automation, AutomationState, Definition, Draft, Part};
 
-/// The fields of an automation that a caller writes, by their names in an update mask.
-pub(super) const WRITABLE: [&str; 5] = ["display_name", "trigger", "condition", "steps", "missing"];
+/// The parts of an automation that a caller writes, by their names in an update mask.
+pub(super) const WRITABLE: [(&str, Part); 5] = [
+    ("display_name", Part::DisplayName),
+    ("trigger", Part::Trigger),
+    ("condition", Part::Condition),
+    ("steps", Part::Steps),
+    ("missing", Part::Missing),
+];
 
-/// What a new automation is to be; what can't be read is noted. Fields are named from the automation.
-pub(super) fn draft(sent: wire::Automation, account: &AccountId, found: &mut Violations) -> Draft {
-    let trigger = match sent.trigger {
-        Some(sent) => subscription(sent, "trigger", found),
+/// What these parts of an automation of `account` are to be; what can't be read is noted, the other parts are not looked at.
+pub(super) fn draft(
+    sent: wire::Automation,
+    parts: &[Part],
+    account: Option<&AccountId>,
+    found: &mut Violations,
+) -> Draft {
+    let mut draft = Draft::default();
+    for part in parts {
+        match part {
+            Part::DisplayName => draft.display_name = Some(sent.display_name.clone()),
+            Part::Trigger => draft.trigger = trigger(sent.trigger.clone(), found),
+            Part::Condition => {
+                draft.condition = match sent.condition.clone() {
+                    Some(sent) => condition(sent, "automation.condition", found),
+                    None => Some(Condition::always()),
+                }
+            }
+            Part::Steps => draft.steps = steps(sent.steps.clone(), account, "automation.steps", found),
+            Part::Missing => draft.missing = missing(sent.missing, found),
+        }
+    }
+    draft
+}
+
+fn trigger(sent: Option<Subscription>, found: &mut Violations) -> Option<sluice_domain::Subscription> {
+    match sent {
+        Some(sent) => subscription(sent, "automation.trigger", found),
         None => {
-            found.add("trigger", "is required");
+            found.add("automation.trigger", "is required");
             None
         }
-    };
-    let condition = match sent.condition {
-        Some(sent) => condition(sent, "condition", found),
-        None => Some(Condition::always()),
-    };
-    let missing = match wire::MissingPolicy::try_from(sent.missing) {
+    }
+}
+
+fn missing(sent: i32, found: &mut Violations) -> Missing {
+    let known = match wire::MissingPolicy::try_from(sent) {
         Ok(wire::MissingPolicy::Unspecified | wire::MissingPolicy::Error) => Some(Missing::Error),
         Ok(wire::MissingPolicy::Empty) => Some(Missing::Empty),
         Err(_) => None,
     };
-    Draft {
-        display_name: sent.display_name,
-        trigger,
-        condition,
-        steps: steps(sent.steps, account, "steps", found),
-        missing: found.keep("missing", missing.ok_or("must be ERROR or EMPTY")).unwrap_or_default(),
-    }
-}
-
-/// What an existing automation is to be: the fields of the mask as sent, the others as they are.
-pub(super) fn edited(
-    sent: &wire::Automation,
-    mask: &[String],
-    current: &Automation,
-    found: &mut Violations,
-) -> Draft {
-    let kept = automation_out(current);
-    let mut sent = sent.clone();
-    let takes = |field: &str| mask.iter().any(|path| path == field);
-    if !takes("display_name") {
-        sent.display_name = kept.display_name;
-    }
-    if !takes("trigger") {
-        sent.trigger = kept.trigger;
-    }
-    if !takes("condition") {
-        sent.condition = kept.condition;
-    }
-    if !takes("steps") {
-        sent.steps = kept.steps;
-    }
-    if !takes("missing") {
-        sent.missing = kept.missing;
-    }
-    draft(sent, &current.account, found)
+    found.keep("automation.missing", known.ok_or("must be ERROR or EMPTY")).unwrap_or_default()
 }
 
 /// An automation as it goes out.
@@ -79,7 +77,7 @@ pub(super) fn automation_out(automation: &Automation) -> wire::Automation {
         AutomationState::Active => wire::AutomationState::Active,
     };
     wire::Automation {
-        name: name(automation),
+        name: ResourceName { account: automation.account.clone(), id: automation.id }.to_string(),
         display_name: display_name.clone(),
         trigger: Some(subscription_out(trigger)),
         condition: condition_out(condition),
@@ -92,27 +90,6 @@ pub(super) fn automation_out(automation: &Automation) -> wire::Automation {
         update_time: Some(to_timestamp(automation.updated_at)),
         etag: automation.etag(),
     }
-}
-
-/// `accounts/{account}/automations/{automation}`.
-pub(super) fn name(automation: &Automation) -> String {
-    format!("accounts/{}/automations/{}", automation.account, automation.id)
-}
-
-/// A field as the language names it, in the words of the wire.
-pub(super) fn wire_field(field: &str) -> String {
-    let mut field = field
-        .replace(".all[", ".all.conditions[")
-        .replace(".any[", ".any.conditions[")
-        .replace(".comparison.values", ".comparison.operands")
-        .replace(".body.key_value", ".key_value")
-        .replace(".body.raw", ".raw");
-    for (language, wire) in [(".text", ".template"), (".value", ".template"), (".literal", ".literal_json")] {
-        if let Some(start) = field.strip_suffix(language) {
-            field = format!("{start}{wire}");
-        }
-    }
-    field
 }
 
 #[cfg(test)]
@@ -130,33 +107,21 @@ mod tests {
     #[test]
     fn a_definition_comes_back_as_it_went() {
         let mut found = Violations::new();
-        let draft = draft(automation_out(&automation()), &automation().account, &mut found);
+        let sent = automation_out(&automation());
+        let draft = draft(sent, &Part::ALL, Some(&automation().account), &mut found);
         assert!(found.is_empty(), "{found}");
-        assert_eq!(draft.trigger, Some(definition().trigger));
-        assert_eq!(draft.condition, Some(definition().condition));
-        assert_eq!(draft.steps, Some(definition().steps));
+        assert_eq!(draft.into_definition(), Some(definition()));
     }
 
     #[test]
-    fn only_fields_of_the_mask_are_taken() {
-        let sent =
-            wire::Automation { display_name: "New".to_owned(), missing: 2, ..wire::Automation::default() };
+    fn parts_that_are_not_asked_for_are_not_looked_at() {
+        let sent = wire::Automation { display_name: "New".to_owned(), missing: 9, ..Default::default() };
         let mut found = Violations::new();
-        let draft = edited(&sent, &["display_name".to_owned()], &automation(), &mut found);
+        let read = draft(sent.clone(), &[Part::DisplayName], None, &mut found);
         assert!(found.is_empty(), "{found}");
-        assert_eq!((draft.display_name.as_str(), draft.missing), ("New", Missing::Error));
-        assert_eq!(draft.steps, Some(definition().steps));
-    }
-
-    #[test]
-    fn the_languages_fields_are_renamed_to_the_wires() {
-        for (language, wire) in [
-            ("condition.all[2].comparison.values[0]", "condition.all.conditions[2].comparison.operands[0]"),
-            ("steps[0].request.body.key_value.pairs[1].text", "steps[0].request.key_value.pairs[1].template"),
-            ("steps[0].request.headers[3].value", "steps[0].request.headers[3].template"),
-            ("steps[0].request.path", "steps[0].request.path"),
-        ] {
-            assert_eq!(wire_field(language), wire);
-        }
+        assert_eq!((read.display_name.as_deref(), read.steps), (Some("New"), None));
+        draft(sent, &[Part::Trigger, Part::Missing], None, &mut found);
+        let fields: Vec<&str> = found.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["automation.trigger", "automation.missing"]);
     }
 }

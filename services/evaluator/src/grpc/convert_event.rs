@@ -1,9 +1,9 @@
 //! Events and subscriptions between the wire and the nouns.
 
 use proto::event::v1 as wire;
-use sluice_domain::{Action, Subscription, Violations};
+use sluice_domain::{AccountId, Action, Subscription, Violations};
 
-use crate::event_check::EventDraft;
+use crate::event_check::{EventDraft, OccurredAt, VisibleTo};
 use sluice_rpc::convert::from_timestamp;
 
 const ACTIONS: [(wire::Action, Action); 3] = [
@@ -20,20 +20,25 @@ fn action_out(action: Action) -> i32 {
     ACTIONS.iter().find(|(_, known)| *known == action).map_or(0, |(number, _)| *number as i32)
 }
 
-/// An event as it was sent; the door checks it.
-pub(super) fn event(sent: wire::Event) -> EventDraft {
+/// An event of the account as it was sent; the door checks it.
+pub(super) fn event(account: Option<AccountId>, sent: wire::Event) -> EventDraft {
     EventDraft {
+        account,
         id: sent.id,
         object: sent.object,
         action: action(sent.action),
         record_id: sent.record_id,
-        occurred_at: sent.occurred_at.map(|at| from_timestamp(&at).ok()),
+        occurred_at: match sent.occurred_at.map(|at| from_timestamp(&at)) {
+            None => OccurredAt::Arrival,
+            Some(Ok(at)) => OccurredAt::At(at),
+            Some(Err(_)) => OccurredAt::OutOfRange,
+        },
         actor: sent.actor,
         current: sent.current.into(),
         previous: sent.previous.into(),
         previous_partial: sent.previous_partial,
         cause: sent.cause,
-        visible_to: sent.visible_to.map(|visibility| (visibility.everyone, visibility.users)),
+        visible_to: sent.visible_to.map(|sent| VisibleTo { everyone: sent.everyone, users: sent.users }),
         suppress: sent.suppress,
     }
 }

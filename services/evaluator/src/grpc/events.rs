@@ -6,21 +6,20 @@ use prost::Message as _;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::batch_ingest_events_result::Answer;
 use proto::evaluator::v1::event_service_server::EventService;
-use proto::event::v1::Event;
 use sluice_auth::Principal;
-use sluice_domain::AccountId;
-use sluice_rpc::MAX_MESSAGE_BYTES;
+use sluice_domain::{AccountId, Violations};
+use sluice_rpc::{AccountName, Fault, MAX_MESSAGE_BYTES};
 use sluice_runtime::{Clock, Entropy};
 use sluice_telemetry::TraceContext;
 use tonic::{Request, Response, Status};
 
 use super::convert_event::event;
 use super::refuse::item_error;
-use super::{answer, opened, request, trace};
+use super::{answer, opened, trace};
 use crate::clients::dispatcher::{Accepted, Dispatcher, Item, MAX_ENQUEUE_BYTES};
 use crate::error::EvaluatorError;
 use crate::evaluate::{Judgement, evaluate};
-use crate::event_check::check_event;
+use crate::event_check::{EventDraft, check_event};
 use crate::snapshot::{AccountView, AutomationSet};
 use crate::worker::{Accounts, Automations};
 
@@ -38,8 +37,7 @@ pub(crate) struct EventDoor {
 }
 
 /// One state of an account, by which the events of one call are judged.
-struct Judge<'a> {
-    account: &'a AccountId,
+struct Judge {
     view: Arc<AccountView>,
     automations: Arc<AutomationSet>,
     trace: TraceContext,
@@ -59,22 +57,18 @@ impl EventDoor {
         caller: &Principal,
         sent: wire::IngestEventRequest,
         trace: TraceContext,
-    ) -> Result<wire::IngestEventResponse, EvaluatorError> {
-        let account = request::parent("parent", &sent.parent, caller)?;
-        // The transport takes as much as a batch may have, since it knows one limit for a whole service.
-        let bytes = sent.encoded_len();
-        if bytes > MAX_MESSAGE_BYTES {
-            let rule = format!("{bytes} bytes with all the request; at most {MAX_MESSAGE_BYTES} are allowed");
-            return Err(request::invalid("event", &rule));
-        }
-        let event = sent.event.ok_or_else(|| request::invalid("event", "is required"))?;
+    ) -> Result<wire::IngestEventResponse, Fault> {
+        let (parent, event) = self.read(sent).map_err(Fault::invalid)?;
+        parent.open_to(caller)?;
+        let AccountName(account) = parent;
         let judge = self.judge(&account, trace).await?;
         match self.judged(&judge, event)? {
             Judged::Answered(outcome) => Ok(answered(outcome)),
             Judged::Pending(item) => {
                 let answer = self.dispatcher.enqueue(vec![*item], &trace).await?.pop();
                 let none = || EvaluatorError::Internal("the dispatcher gave no answer".to_owned());
-                Ok(accepted(&account, &answer.ok_or_else(none)??))
+                let taken = answer.ok_or_else(none)??;
+                Ok(accepted(&account, &taken))
             }
         }
     }
@@ -84,37 +78,66 @@ impl EventDoor {
         caller: &Principal,
         sent: wire::BatchIngestEventsRequest,
         trace: TraceContext,
-    ) -> Result<wire::BatchIngestEventsResponse, EvaluatorError> {
-        let account = request::parent("parent", &sent.parent, caller)?;
+    ) -> Result<wire::BatchIngestEventsResponse, Fault> {
+        let mut found = Violations::new();
+        let parent = found.keep("parent", sent.parent.parse::<AccountName>());
         let count = sent.events.len();
         if count == 0 || count > MAX_BATCH {
-            return Err(request::invalid("events", &format!("must hold 1 to {MAX_BATCH} events")));
+            found.add("events", format!("must hold 1 to {MAX_BATCH} events"));
         }
+        let parent = parent.filter(|_| found.is_empty()).ok_or_else(|| Fault::invalid(found))?;
+        parent.open_to(caller)?;
+        let AccountName(account) = parent;
         let judge = self.judge(&account, trace).await?;
         let mut batch = Batch::new(&account, &self.dispatcher, trace, count);
-        for (place, event) in sent.events.into_iter().enumerate() {
-            match self.judged(&judge, event) {
+        for (place, sent) in sent.events.into_iter().enumerate() {
+            match self.judged(&judge, event(Some(account.clone()), sent)) {
                 Ok(Judged::Answered(outcome)) => batch.answer(place, Answer::Response(answered(outcome))),
                 Ok(Judged::Pending(item)) => batch.enqueue(place, *item).await,
                 Err(error) => batch.answer(place, Answer::Error(item_error(&error))),
             }
             tokio::task::consume_budget().await;
         }
-        batch.finish().await
+        Ok(batch.finish().await)
     }
 
-    async fn judge<'a>(
-        &self,
-        account: &'a AccountId,
-        trace: TraceContext,
-    ) -> Result<Judge<'a>, EvaluatorError> {
+    /// Whose the event is, and the event, which is not checked yet.
+    fn read(&self, sent: wire::IngestEventRequest) -> Result<(AccountName, EventDraft), Violations> {
+        let mut found = Violations::new();
+        let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+        let bytes = sent.encoded_len();
+        let event = match sent.event {
+            // The transport takes as much as a batch may have, since it knows one limit for a whole service.
+            Some(_) if bytes > MAX_MESSAGE_BYTES => {
+                found.add(
+                    "event",
+                    format!("the request has {bytes} bytes; at most {MAX_MESSAGE_BYTES} are allowed"),
+                );
+                None
+            }
+            Some(sent) => Some(event(parent.as_ref().map(|AccountName(account)| account.clone()), sent)),
+            None => {
+                found.add("event", "is required");
+                None
+            }
+        };
+        match (parent, event) {
+            (Some(parent), Some(event)) => Ok((parent, event)),
+            (_, event) => {
+                let broken = event.and_then(|event| check_event(event, self.clock.now()).err());
+                found.extend(broken.into_iter().flatten());
+                Err(found)
+            }
+        }
+    }
+
+    async fn judge(&self, account: &AccountId, trace: TraceContext) -> Result<Judge, EvaluatorError> {
         let view = self.accounts.view(account).await?;
-        Ok(Judge { account, view, automations: self.automations.current(account).await?, trace })
+        Ok(Judge { view, automations: self.automations.current(account).await?, trace })
     }
 
-    fn judged(&self, judge: &Judge<'_>, sent: Event) -> Result<Judged, EvaluatorError> {
-        let incoming =
-            check_event(judge.account, event(sent), self.clock.now()).map_err(EvaluatorError::Invalid)?;
+    fn judged(&self, judge: &Judge, event: EventDraft) -> Result<Judged, EvaluatorError> {
+        let incoming = check_event(event, self.clock.now()).map_err(EvaluatorError::Invalid)?;
         match evaluate(&incoming, &judge.view, &judge.automations) {
             Judgement::Suppressed => Ok(Judged::Answered(wire::IngestOutcome::Suppressed)),
             Judgement::NoMatch => Ok(Judged::Answered(wire::IngestOutcome::NoMatch)),
@@ -196,11 +219,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn finish(mut self) -> Result<wire::BatchIngestEventsResponse, EvaluatorError> {
+    async fn finish(mut self) -> wire::BatchIngestEventsResponse {
         self.flush().await;
         let results: Vec<_> =
             self.answers.into_iter().map(|answer| wire::BatchIngestEventsResult { answer }).collect();
-        Ok(wire::BatchIngestEventsResponse { results })
+        wire::BatchIngestEventsResponse { results }
     }
 }
 

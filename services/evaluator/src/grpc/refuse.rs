@@ -2,62 +2,32 @@
 
 use proto::errors::v1 as wire;
 use sluice_domain::{Reason, Violations};
-use sluice_rpc::Fault;
-use tonic::Code;
+use sluice_rpc::{Fault, ResourceName, code_of};
 
 use crate::error::EvaluatorError;
 
-/// The code that goes with a reason (sluice/errors/v1/reason.proto).
-const fn code(reason: Reason) -> Code {
-    match reason {
-        Reason::InvalidArgument | Reason::TargetForbidden | Reason::EventTooWide => Code::InvalidArgument,
-        Reason::Unauthenticated => Code::Unauthenticated,
-        Reason::PermissionDenied | Reason::GlobalAdminRequired => Code::PermissionDenied,
-        Reason::PlanRequired
-        | Reason::PlanLimitExceeded
-        | Reason::AccountUnknown
-        | Reason::WebhookKindMismatch
-        | Reason::WebhookUnknown
-        | Reason::CredentialsUnreadable
-        | Reason::ExecutionState => Code::FailedPrecondition,
-        Reason::NotFound => Code::NotFound,
-        Reason::NameTaken | Reason::RequestIdReused | Reason::EventIdReused | Reason::VersionReused => {
-            Code::AlreadyExists
-        }
-        Reason::EtagMismatch | Reason::VersionOutdated => Code::Aborted,
-        Reason::CursorTooOld => Code::OutOfRange,
-        Reason::BacklogFull | Reason::Overloaded | Reason::StorageFull => Code::ResourceExhausted,
-        Reason::Unavailable => Code::Unavailable,
-        Reason::DeadlineExceeded => Code::DeadlineExceeded,
-        Reason::Internal => Code::Internal,
-        Reason::MethodUnknown => Code::Unimplemented,
-    }
-}
-
 /// The refusal of a whole call. What is a fault of ours is logged here and told to nobody.
-pub(super) fn fault(error: &EvaluatorError) -> Fault {
-    log(error);
-    let reason = error.reason();
-    let mut fault = match (reason, error) {
-        (Reason::Internal, _) => return Fault::internal(),
-        (_, EvaluatorError::NotFound(name)) => return Fault::not_found("automation", name),
-        (Reason::InvalidArgument, error) => {
-            Fault::invalid(error.violations().cloned().unwrap_or_else(Violations::new))
+impl From<EvaluatorError> for Fault {
+    fn from(error: EvaluatorError) -> Self {
+        log(&error);
+        let fault = match (error.reason(), &error) {
+            (Reason::Internal, _) => return Self::internal(),
+            (_, EvaluatorError::NotFound(account, id)) => {
+                return ResourceName { account: account.clone(), id: *id }.not_found();
+            }
+            (_, EvaluatorError::AccountUnknown(account)) => return Self::account_unknown(account),
+            (_, EvaluatorError::Invalid(violations)) => return Self::invalid(violations.clone()),
+            (reason, error) => Self::of(reason, error.to_string()),
+        };
+        let violations = error.violations().into_iter().flat_map(Violations::iter);
+        let fault = violations.fold(fault, |fault, violation| {
+            fault.violation(violation.field.as_str(), violation.description.as_str())
+        });
+        let fault = error.metadata().into_iter().fold(fault, |fault, (key, value)| fault.with(key, value));
+        match error.retry_after() {
+            Some(delay) => fault.retry_after(delay),
+            None => fault,
         }
-        (reason, error) => Fault::new(code(reason), reason, error.to_string()),
-    };
-    if reason != Reason::InvalidArgument {
-        for violation in error.violations().into_iter().flat_map(Violations::iter) {
-            fault =
-                fault.precondition(reason.as_str(), violation.field.as_str(), violation.description.as_str());
-        }
-    }
-    for (key, value) in error.metadata() {
-        fault = fault.with(key, value);
-    }
-    match error.retry_after() {
-        Some(delay) => fault.retry_after(delay),
-        None => fault,
     }
 }
 
@@ -75,7 +45,7 @@ pub(super) fn item_error(error: &EvaluatorError) -> wire::ItemError {
         metadata.insert("retry_after_ms".to_owned(), (delay.as_micros() / 1_000).to_string());
     }
     wire::ItemError {
-        code: code(reason).into(),
+        code: code_of(reason).into(),
         reason: wire_reason(reason).into(),
         message,
         metadata,
@@ -107,6 +77,7 @@ fn log(error: &EvaluatorError) {
 #[cfg(test)]
 mod tests {
     use sluice_storage::{Cause, StorageError};
+    use tonic::Code;
 
     use super::*;
 
@@ -120,16 +91,17 @@ mod tests {
     #[test]
     fn faults_of_ours_tell_nothing_of_their_cause() {
         let error = EvaluatorError::from(StorageError::decode("automation state SECRET"));
-        assert_eq!(fault(&error).code(), Code::Internal);
-        assert!(!fault(&error).message().contains("SECRET"));
         assert!(!item_error(&error).message.contains("SECRET"));
+        let fault = Fault::from(error);
+        assert_eq!(fault.code(), Code::Internal);
+        assert!(!fault.message().contains("SECRET"));
     }
 
     #[test]
     fn what_passes_by_itself_says_when_to_try_again() {
         let full = EvaluatorError::from(StorageError::Full(Cause::new("disk")));
         assert_eq!(item_error(&full).metadata["retry_after_ms"], "1000");
-        let away = fault(&EvaluatorError::Unavailable("the dispatcher"));
+        let away = Fault::from(EvaluatorError::Unavailable("the dispatcher"));
         let refusal = sluice_rpc::fault_of(&away.into()).unwrap();
         assert!(refusal.is(Reason::Unavailable) && refusal.retry_after.is_some());
     }

@@ -125,6 +125,32 @@ async fn everything_wrong_with_an_automation_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_beside_the_automation_hides_nothing_that_is_wrong_with_it() {
+    let house = House::open().await;
+    let fields = |refusal: sluice_rpc::Refusal| -> Vec<String> {
+        refusal.violations.iter().map(|violation| violation.field.clone()).collect()
+    };
+    let mut bad = naming("accounts/acme/webhooks/wh_01h455vb4pex5vsknk084sn0zz");
+    bad.display_name = String::new();
+    let request = wire::CreateAutomationRequest { request_id: "x".repeat(129), ..create(bad.clone()) };
+    let refusal = refused(house.admin().create_automation(request).await, Reason::InvalidArgument);
+    assert_eq!(
+        fields(refusal),
+        ["request_id", "automation.display_name", "automation.steps[0].request.webhook"]
+    );
+
+    let made = house.create(automation()).await.unwrap();
+    let edit =
+        update(wire::Automation { name: made.name.clone(), ..bad.clone() }, &["display_name", "owner"]);
+    let refusal = refused(house.admin().update_automation(edit).await, Reason::InvalidArgument);
+    assert_eq!(fields(refusal), ["update_mask", "automation.display_name"]);
+
+    let edit = update(wire::Automation { name: made.name, ..bad }, &["steps"]);
+    let refusal = refused(house.admin().update_automation(edit).await, Reason::WebhookUnknown);
+    assert_eq!(fields(refusal), ["automation.steps[0].request.webhook"]);
+}
+
+#[tokio::test]
 async fn steps_name_webhooks_that_exist_and_are_for_automations() {
     let house = House::open().await;
     let unknown = "accounts/acme/webhooks/wh_01h455vb4pex5vsknk084sn0zz";

@@ -205,6 +205,22 @@ async fn a_batch_that_outgrows_a_message_is_split_between_events() {
 }
 
 #[tokio::test]
+async fn a_request_that_names_no_account_hides_nothing_that_is_wrong_with_its_event() {
+    let house = House::open().await;
+    let bad = Event { record_id: String::new(), ..event("") };
+    let refused_with = async |request: wire::IngestEventRequest| -> Vec<String> {
+        let refusal = refused(house.producer().ingest_event(request).await, Reason::InvalidArgument);
+        refusal.violations.iter().map(|violation| violation.field.clone()).collect()
+    };
+    let request = wire::IngestEventRequest { parent: "acme".to_owned(), event: Some(bad) };
+    assert_eq!(refused_with(request.clone()).await, ["parent", "event.id", "event.record_id"]);
+    assert_eq!(refused_with(wire::IngestEventRequest { event: None, ..request }).await, ["parent", "event"]);
+    let batch = wire::BatchIngestEventsRequest { parent: "acme".to_owned(), events: vec![] };
+    let refusal = refused(house.producer().batch_ingest_events(batch).await, Reason::InvalidArgument);
+    assert_eq!(refusal.violations.iter().len(), 2);
+}
+
+#[tokio::test]
 async fn batches_are_bounded() {
     let house = House::open().await;
     let batch = |events| wire::BatchIngestEventsRequest { parent: "accounts/acme".to_owned(), events };
