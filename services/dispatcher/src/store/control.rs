@@ -1,7 +1,7 @@
 //! What people ask of one execution: to cancel it, to try it again.
 
 use sluice_domain::{AccountId, ExecutionId};
-use sluice_storage::{Query, StorageError};
+use sluice_storage::{Query, StorageError, Transaction};
 
 use super::pending::{self, Pending};
 use super::{Result, Store, accounts, endings, executions, gates, whole};
@@ -50,29 +50,10 @@ impl Store {
 
     async fn cancel_once(&self, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
         let tx = self.database.write().await?;
-        let Some(seq) = executions::seq_of(&tx, account, id).await? else { return Ok(Cancelled::NotFound) };
-        let mut quotas = accounts::lock(&tx, [account]).await?;
-        let Some((mut row, _)) = pending::locked(&tx, &[seq]).await?.pop() else {
-            let ending = endings::latest(&tx, &[seq]).await?.pop();
-            let ending =
-                ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
-            return Ok(Cancelled::AlreadyEnded(ending.end.state));
-        };
-        if row.hold.is_some() {
-            row.cancel = true;
-            pending::update(&tx, &row).await?;
-            tx.commit().await?;
-            return Ok(Cancelled::WhenAttemptEnds);
-        }
-        let now = tx.now().await?;
-        endings::insert(&tx, &[row.ending(End::cancelled(), now)]).await?;
-        pending::delete(&tx, &[seq]).await?;
-        if let Some(quota) = quotas.get_mut(account) {
-            quota.waiting -= 1;
-            accounts::save(&tx, [&*quota]).await?;
-        }
+        let cancelled = cancel_within(&tx, account, id).await?;
+        // Also where nothing was changed: whoever has the answer finds the account free.
         tx.commit().await?;
-        Ok(Cancelled::Ended)
+        Ok(cancelled)
     }
 
     /// Opens a failed or cancelled execution again at the delivery it ended at, without a second charge.
@@ -85,14 +66,20 @@ impl Store {
 
     async fn retry_once(&self, account: &AccountId, id: ExecutionId) -> Result<Retried> {
         let tx = self.database.write().await?;
-        let Some((seq, execution)) = executions::get(&tx, account, id).await? else {
+        let retried = self.retry_within(&tx, account, id).await?;
+        tx.commit().await?;
+        Ok(retried)
+    }
+
+    async fn retry_within(&self, tx: &Transaction, account: &AccountId, id: ExecutionId) -> Result<Retried> {
+        let Some((seq, execution)) = executions::get(tx, account, id).await? else {
             return Ok(Retried::NotFound);
         };
-        let mut quotas = accounts::lock(&tx, [account]).await?;
-        if !pending::locked(&tx, &[seq]).await?.is_empty() {
+        let mut quotas = accounts::lock(tx, [account]).await?;
+        if !pending::locked(tx, &[seq]).await?.is_empty() {
             return Ok(Retried::NotEnded);
         }
-        let ending = endings::latest(&tx, &[seq]).await?.pop();
+        let ending = endings::latest(tx, &[seq]).await?.pop();
         let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
         if !matches!(ending.end.state, EndState::Failed | EndState::Cancelled) {
             return Ok(Retried::Final(ending.end.state));
@@ -105,7 +92,7 @@ impl Store {
             generation: execution.generation,
             webhook: delivery.webhook,
         };
-        let closed = gates::closed(&tx, [account]).await?;
+        let closed = gates::closed(tx, [account]).await?;
         if super::finish::stops(&closed, account, &lane) {
             return Ok(Retried::AutomationDeactivated);
         }
@@ -118,11 +105,11 @@ impl Store {
         let row = Pending {
             seq,
             account: account.as_str().to_owned(),
-            lane_number: self.lanes.within(&tx).number(account, &lane).await?,
+            lane_number: self.lanes.within(tx).number(account, &lane).await?,
             turn,
             due_at: None,
             step: ending.step,
-            attempt: endings::next_attempt(&tx, seq, ending.step).await?,
+            attempt: endings::next_attempt(tx, seq, ending.step).await?,
             retries: 0,
             interruptions: 0,
             started_at: ending.started_at,
@@ -130,13 +117,36 @@ impl Store {
             ends: ending.number,
             hold: None,
         };
-        pending::insert(&tx, &[row]).await?;
+        pending::insert(tx, &[row]).await?;
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting += 1;
             quota.wake_at = Some(now);
-            accounts::save(&tx, [&*quota]).await?;
+            accounts::save(tx, [&*quota]).await?;
         }
-        tx.commit().await?;
         Ok(Retried::Reopened)
     }
+}
+
+/// Ends an execution within a transaction.
+async fn cancel_within(tx: &Transaction, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
+    let Some(seq) = executions::seq_of(tx, account, id).await? else { return Ok(Cancelled::NotFound) };
+    let mut quotas = accounts::lock(tx, [account]).await?;
+    let Some((mut row, _)) = pending::locked(tx, &[seq]).await?.pop() else {
+        let ending = endings::latest(tx, &[seq]).await?.pop();
+        let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
+        return Ok(Cancelled::AlreadyEnded(ending.end.state));
+    };
+    if row.hold.is_some() {
+        row.cancel = true;
+        pending::update(tx, &row).await?;
+        return Ok(Cancelled::WhenAttemptEnds);
+    }
+    let now = tx.now().await?;
+    endings::insert(tx, &[row.ending(End::cancelled(), now)]).await?;
+    pending::delete(tx, &[seq]).await?;
+    if let Some(quota) = quotas.get_mut(account) {
+        quota.waiting -= 1;
+        accounts::save(tx, [&*quota]).await?;
+    }
+    Ok(Cancelled::Ended)
 }

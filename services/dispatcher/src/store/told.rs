@@ -27,6 +27,7 @@ impl Store {
         let now = tx.now().await?;
         let Some(quota) = quotas.get_mut(account) else { return Ok(false) };
         if !quota.apply(entitlements, now) {
+            tx.rollback().await?;
             return Ok(false);
         }
         accounts::save(&tx, [&*quota]).await?;
