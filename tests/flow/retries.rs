@@ -150,7 +150,8 @@ async fn a_refused_connection_is_tried_until_retries_are_used_up_and_again_when_
     let moved = Webhook { name: webhook, endpoint_url: receiver.url("/in"), ..Webhook::default() };
     house.admin().update_webhook(moved, &["endpoint_url"]).await.unwrap();
     let opened = house.admin().retry(&name).await.unwrap();
-    assert!(opened.end.is_none(), "{opened:?}");
+    // It may have been delivered before the answer was read; what it may not show is its earlier end.
+    assert_ne!(opened.end, failed.end, "{opened:?}");
     let shown = house.shows(&name, ExecutionState::Succeeded).await;
     assert!(attempts(&shown).len() >= 6, "the numbers go on");
     let [hit] = &receiver.hits()[..] else { panic!("one hit: {:?}", receiver.hits()) };

@@ -188,14 +188,22 @@ impl House {
 
     /// Waits until the service says on all its listeners that it serves.
     pub(crate) async fn serves(&mut self, service: Service) {
+        self.says(service, ServingStatus::Serving).await;
+    }
+
+    /// Waits until the service answers, and says that it can't serve yet.
+    pub(crate) async fn answers_without_serving(&mut self, service: Service) {
+        self.says(service, ServingStatus::NotServing).await;
+    }
+
+    async fn says(&mut self, service: Service, status: ServingStatus) {
         for channel in self.channels(service) {
-            let what = format!("{} says that it serves", service.binary());
+            let what = format!("{} says {status}", service.binary());
             until(&what, async || {
                 let process = self.process(service);
                 assert_eq!(process.status(), None, "{} ended: {}", service.binary(), process.said());
                 let answer = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
-                let serving = i32::from(ServingStatus::Serving as u8);
-                (answer.ok()?.into_inner().status == serving).then_some(())
+                (answer.ok()?.into_inner().status == i32::from(status as u8)).then_some(())
             })
             .await;
         }

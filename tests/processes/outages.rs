@@ -72,7 +72,8 @@ async fn whoever_starts_without_a_registry_says_so_and_loses_nothing(backend: Ba
 
     // An evaluator that never heard of the account.
     house.kill(Service::Evaluator);
-    house.back(Service::Evaluator).await;
+    house.start(Service::Evaluator);
+    house.answers_without_serving(Service::Evaluator).await;
     assert_unavailable(house.producer().ingest(won("e-2")).await);
     assert_unavailable(house.admin().create_automation(tell).await);
     let held = house.admin().get_execution(&waiting).await.unwrap();
