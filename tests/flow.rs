@@ -1,5 +1,9 @@
-//! The whole path through the running suite, on SQLite and on PostgreSQL: three services in one process, called through the
-//! public API over TCP with real tokens, sending to real HTTP receivers. Each test name is what is claimed.
+//! The whole path through the running suite, as what `sluice up` runs in one process and as three processes, each on SQLite and
+//! on PostgreSQL: called through the public API over TCP with real tokens, sending to real HTTP receivers. Each test name is
+//! what is claimed.
+//!
+//! The three processes' binaries are those beside this suite in the target directory; `tests/run` builds them, and whoever runs
+//! this suite alone after a change of the services has to: `cargo build --workspace --bins`. Missing ones are built here.
 
 #![allow(
     clippy::expect_used,

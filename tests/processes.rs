@@ -1,5 +1,5 @@
-//! The three services as processes of their own, on SQLite and on PostgreSQL: the real binaries, started from their example
-//! files, called over TCP with real tokens, killed and started again. Each test name is what is claimed.
+//! The services as processes that can be killed, on SQLite and on PostgreSQL: the real binaries, three started from their
+//! example files or `sluice up`, called over TCP with real tokens. Each test name is what is claimed.
 //!
 //! The binaries are those beside this suite in the target directory; `tests/run` builds them, and whoever runs this suite
 //! alone after a change of the services has to: `cargo build --workspace --bins`. Missing ones are built here.
@@ -12,18 +12,11 @@
 )]
 
 mod processes {
-    mod answers;
-    mod binaries;
-    mod callers;
     mod doors;
     mod drain;
-    mod house;
     mod kills;
     mod outages;
     mod path;
-    mod ports;
-    mod process;
-    mod service;
     mod settings;
     mod start;
 }

@@ -10,12 +10,12 @@ use sluice_runtime::Clock;
 use sluice_signing::{DEFAULT_TOLERANCE_SECONDS, Secret, SignedHeaders, verify};
 use sluice_testkit::{Answer, Hit, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, delay, post, step, updated, won};
-use sluice_tests::{Backend, House, micros, on_each_backend};
+use sluice_tests::{Deployment, House, micros, on_each_deployment};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLERS_SPAN: &str = "b7ad6b7169203331";
 
-on_each_backend!(
+on_each_deployment!(
     an_event_becomes_a_signed_request_that_the_history_shows_whole,
     typed_pairs_arrive_as_json_and_as_a_form,
     steps_go_out_in_order_and_none_before_its_delay_is_over,
@@ -44,8 +44,8 @@ fn assert_signed(hit: &Hit, secret: &str) {
     assert!(verify(headers, &hit.body, &[other], now, DEFAULT_TOLERANCE_SECONDS).is_err());
 }
 
-async fn an_event_becomes_a_signed_request_that_the_history_shows_whole(backend: Backend) {
-    let mut house = House::open(backend).await;
+async fn an_event_becomes_a_signed_request_that_the_history_shows_whole(deployment: Deployment) {
+    let mut house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let answer =
         Answer::status(201).header("content-type", "text/plain").header("x-answer", "a").body("thanks");
@@ -115,8 +115,8 @@ async fn an_event_becomes_a_signed_request_that_the_history_shows_whole(backend:
     house.stop().await;
 }
 
-async fn typed_pairs_arrive_as_json_and_as_a_form(backend: Backend) {
-    let house = House::open(backend).await;
+async fn typed_pairs_arrive_as_json_and_as_a_form(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = house.webhook(automation_webhook("Pairs", &receiver.url("/hooks/"))).await;
     let pairs = |encoding: BodyEncoding| {
@@ -144,8 +144,8 @@ async fn typed_pairs_arrive_as_json_and_as_a_form(backend: Backend) {
     assert_eq!(as_form.text(), "fixed=7&value=20&text=Big+%26+won");
 }
 
-async fn steps_go_out_in_order_and_none_before_its_delay_is_over(backend: Backend) {
-    let house = House::open(backend).await;
+async fn steps_go_out_in_order_and_none_before_its_delay_is_over(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (first, _) = house.webhook(automation_webhook("First", &receiver.url("/first"))).await;
     let (second, _) = house.webhook(automation_webhook("Second", &receiver.url("/second"))).await;
@@ -168,8 +168,8 @@ async fn steps_go_out_in_order_and_none_before_its_delay_is_over(backend: Backen
     assert_eq!(ids, shown.deliveries.iter().map(|delivery| delivery.id.clone()).collect::<Vec<_>>());
 }
 
-async fn a_missing_field_rejects_the_request_unless_it_may_be_empty(backend: Backend) {
-    let house = House::open(backend).await;
+async fn a_missing_field_rejects_the_request_unless_it_may_be_empty(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     let steps = || [post(&webhook, r#"{"owner": "{{ deal.owner }}"}"#)];

@@ -8,17 +8,17 @@ use proto::event::v1::{Action, Event, Visibility};
 use serde_json::{Value, json};
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, event_webhook, noted, post, updated, won};
-use sluice_tests::{ACCOUNT, Backend, House, on_each_backend, until};
+use sluice_tests::{ACCOUNT, Deployment, House, on_each_deployment, until};
 
-on_each_backend!(
+on_each_deployment!(
     only_an_active_automation_whose_condition_holds_is_set_off,
     event_webhooks_get_the_envelope_of_what_their_owner_may_see,
     notifications_cost_no_executions,
     event_webhooks_work_on_the_humblest_plan,
 );
 
-async fn only_an_active_automation_whose_condition_holds_is_set_off(backend: Backend) {
-    let house = House::open(backend).await;
+async fn only_an_active_automation_whose_condition_holds_is_set_off(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     let active = house.automation(automation("Active", [post(&webhook, r#""{{ event.id }}""#)])).await;
@@ -63,8 +63,8 @@ fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|&id| id.to_owned()).collect()
 }
 
-async fn event_webhooks_get_the_envelope_of_what_their_owner_may_see(backend: Backend) {
-    let house = House::open(backend).await;
+async fn event_webhooks_get_the_envelope_of_what_their_owner_may_see(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let member = house.people().member(ACCOUNT, "max");
     let request = event_webhook("Max", &receiver.url("/member"), "note");
@@ -103,8 +103,8 @@ async fn event_webhooks_get_the_envelope_of_what_their_owner_may_see(backend: Ba
     assert_eq!((deal.method.as_str(), deal.header("content-type")), ("POST", "application/json"));
 }
 
-async fn notifications_cost_no_executions(backend: Backend) {
-    let house = House::open_on(backend, "tiny").await;
+async fn notifications_cost_no_executions(deployment: Deployment) {
+    let house = House::open_on(deployment, "tiny").await;
     let receiver = Receiver::start().await;
     let (notes, _) = house.webhook(event_webhook("Notes", &receiver.url("/notes"), "note")).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
@@ -127,8 +127,8 @@ async fn notifications_cost_no_executions(backend: Backend) {
     assert_eq!((receiver.hits_at("/notes").len(), receiver.hits_at("/in").len()), (6, 2));
 }
 
-async fn event_webhooks_work_on_the_humblest_plan(backend: Backend) {
-    let house = House::open_on(backend, "essential").await;
+async fn event_webhooks_work_on_the_humblest_plan(deployment: Deployment) {
+    let house = House::open_on(deployment, "essential").await;
     let receiver = Receiver::start().await;
     house.webhook(event_webhook("Notes", &receiver.url("/notes"), "note")).await;
     let producer = house.people().producer(ACCOUNT);

@@ -9,10 +9,10 @@ use proto::registry::v1::WebhookState;
 use sluice_runtime::Clock;
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{ACCOUNT, Backend, House, PARENT, micros, on_each_backend, until};
+use sluice_tests::{ACCOUNT, Deployment, House, PARENT, micros, on_each_deployment, until};
 use tonic::Code;
 
-on_each_backend!(
+on_each_deployment!(
     a_used_up_rate_pauses_and_a_raised_plan_delivers_all_once,
     a_used_up_allowance_pauses_until_the_period_ends,
     a_plan_without_automations_pauses_until_there_is_one_with,
@@ -22,8 +22,8 @@ on_each_backend!(
 );
 
 /// A house with one automation that posts the event's id, and the webhook it posts to.
-async fn house(backend: Backend, plan: &'static str, receiver: &Receiver) -> (House, String) {
-    let house = House::open_on(backend, plan).await;
+async fn house(deployment: Deployment, plan: &'static str, receiver: &Receiver) -> (House, String) {
+    let house = House::open_on(deployment, plan).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, r#""{{ event.id }}""#)])).await;
     (house, webhook)
@@ -76,9 +76,9 @@ async fn assert_each_delivered_once(house: &House, receiver: &Receiver, names: &
     assert_eq!((hits.len(), ids.len()), (names.len(), names.len()));
 }
 
-async fn a_used_up_rate_pauses_and_a_raised_plan_delivers_all_once(backend: Backend) {
+async fn a_used_up_rate_pauses_and_a_raised_plan_delivers_all_once(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, _) = house(backend, "tiny", &receiver).await;
+    let (house, _) = house(deployment, "tiny", &receiver).await;
     let names = fire(&house, 6).await;
     let paused = all_but(&house, 2, PauseReason::Quota).await;
     assert_eq!(
@@ -101,9 +101,9 @@ async fn a_used_up_rate_pauses_and_a_raised_plan_delivers_all_once(backend: Back
     assert_each_delivered_once(&house, &receiver, &names).await;
 }
 
-async fn a_used_up_allowance_pauses_until_the_period_ends(backend: Backend) {
+async fn a_used_up_allowance_pauses_until_the_period_ends(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, _) = house(backend, "monthly", &receiver).await;
+    let (house, _) = house(deployment, "monthly", &receiver).await;
     let names = fire(&house, 4).await;
     for execution in all_but(&house, 2, PauseReason::Quota).await {
         let end = micros(execution.pause.unwrap().expected_end_time);
@@ -115,9 +115,9 @@ async fn a_used_up_allowance_pauses_until_the_period_ends(backend: Backend) {
     assert_each_delivered_once(&house, &receiver, &names).await;
 }
 
-async fn a_plan_without_automations_pauses_until_there_is_one_with(backend: Backend) {
+async fn a_plan_without_automations_pauses_until_there_is_one_with(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, _) = house(backend, "tiny", &receiver).await;
+    let (house, _) = house(deployment, "tiny", &receiver).await;
     let names = fire(&house, 4).await;
     all_but(&house, 2, PauseReason::Quota).await;
     house.put_plan("essential").await;
@@ -127,9 +127,9 @@ async fn a_plan_without_automations_pauses_until_there_is_one_with(backend: Back
     assert_each_delivered_once(&house, &receiver, &names).await;
 }
 
-async fn a_disabled_webhook_pauses_and_all_go_on_in_order(backend: Backend) {
+async fn a_disabled_webhook_pauses_and_all_go_on_in_order(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, webhook) = house(backend, "advanced", &receiver).await;
+    let (house, webhook) = house(deployment, "advanced", &receiver).await;
     house.admin().set_state(&webhook, WebhookState::Disabled).await.unwrap();
     let names = fire(&house, 4).await;
     let what = "all are paused because the webhook is disabled";
@@ -146,9 +146,9 @@ async fn a_disabled_webhook_pauses_and_all_go_on_in_order(backend: Backend) {
     assert_each_delivered_once(&house, &receiver, &names).await;
 }
 
-async fn a_deleted_webhook_fails_what_needs_it(backend: Backend) {
+async fn a_deleted_webhook_fails_what_needs_it(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, webhook) = house(backend, "advanced", &receiver).await;
+    let (house, webhook) = house(deployment, "advanced", &receiver).await;
     let admin = house.admin();
     admin.set_state(&webhook, WebhookState::Disabled).await.unwrap();
     let waiting = house.fires(won("e-1")).await;
@@ -168,9 +168,9 @@ async fn a_deleted_webhook_fails_what_needs_it(backend: Backend) {
     assert!(receiver.hits().is_empty());
 }
 
-async fn a_full_backlog_refuses_what_is_new_and_keeps_what_it_has(backend: Backend) {
+async fn a_full_backlog_refuses_what_is_new_and_keeps_what_it_has(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, _) = house(backend, "narrow", &receiver).await;
+    let (house, _) = house(deployment, "narrow", &receiver).await;
     let mut names = Vec::new();
     for id in ["e-0", "e-1"] {
         names.push(house.fires(won(id)).await);

@@ -6,12 +6,14 @@ use sluice_domain::{Span, WebhookId};
 use sluice_tests::requests::{
     automation, automation_webhook, compare, delay, event_webhook, noted, post, step, won,
 };
-use sluice_tests::{ACCOUNT, Answer, Backend, House, OTHER_ACCOUNT, PARENT, Refusal, on_each_backend, until};
+use sluice_tests::{
+    ACCOUNT, Answer, Deployment, House, OTHER_ACCOUNT, PARENT, Refusal, on_each_deployment, until,
+};
 use tonic::Code;
 
 const PUBLIC: &str = "https://shop.example.com/hooks/";
 
-on_each_backend!(
+on_each_deployment!(
     what_plan_and_role_do_not_allow_is_refused,
     tokens_that_do_not_open_the_door_are_refused,
     automations_that_can_not_work_are_refused_with_every_field,
@@ -24,8 +26,8 @@ fn assert_refused<T: std::fmt::Debug>(answer: Answer<T>, code: Code, reason: &st
     refusal
 }
 
-async fn what_plan_and_role_do_not_allow_is_refused(backend: Backend) {
-    let house = House::open_on(backend, "essential").await;
+async fn what_plan_and_role_do_not_allow_is_refused(deployment: Deployment) {
+    let house = House::open_on(deployment, "essential").await;
     let (admin, member) = (house.admin(), house.people().member(ACCOUNT, "max"));
     let wanted = || automation_webhook("Shop", PUBLIC);
     let refusal =
@@ -69,8 +71,8 @@ async fn what_plan_and_role_do_not_allow_is_refused(backend: Backend) {
     );
 }
 
-async fn tokens_that_do_not_open_the_door_are_refused(backend: Backend) {
-    let house = House::open(backend).await;
+async fn tokens_that_do_not_open_the_door_are_refused(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let people = house.people();
     let wanted = || automation_webhook("Shop", PUBLIC);
     let expired = house.people_of(Span::from_secs(3_600)).admin(ACCOUNT);
@@ -101,8 +103,8 @@ async fn tokens_that_do_not_open_the_door_are_refused(backend: Backend) {
     assert_refused(stranger.create_webhook(request).await, Code::FailedPrecondition, "ACCOUNT_UNKNOWN");
 }
 
-async fn automations_that_can_not_work_are_refused_with_every_field(backend: Backend) {
-    let house = House::open(backend).await;
+async fn automations_that_can_not_work_are_refused_with_every_field(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let admin = house.admin();
     let (regular, _) = house.webhook(event_webhook("Regular", PUBLIC, "note")).await;
     let (closed, _) = house.webhook(automation_webhook("Closed", "https://shop.example.com/hook")).await;
@@ -148,8 +150,8 @@ async fn automations_that_can_not_work_are_refused_with_every_field(backend: Bac
     assert_refused(changed, Code::InvalidArgument, "INVALID_ARGUMENT");
 }
 
-async fn targets_that_are_not_public_are_refused(backend: Backend) {
-    let house = House::open(backend).await;
+async fn targets_that_are_not_public_are_refused(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let admin = house.admin();
     for url in [
         "https://10.0.0.1/",

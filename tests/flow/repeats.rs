@@ -6,24 +6,24 @@ use proto::evaluator::v1::{BatchIngestEventsResult, IngestEventResponse, IngestO
 use serde_json::json;
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, updated, won};
-use sluice_tests::{ACCOUNT, Backend, House, PARENT, on_each_backend};
+use sluice_tests::{ACCOUNT, Deployment, House, PARENT, on_each_deployment};
 use tonic::Code;
 
-on_each_backend!(
+on_each_deployment!(
     the_same_event_again_gets_the_first_answer_and_other_content_is_refused,
     each_event_of_a_batch_has_an_answer_of_its_own,
 );
 
-async fn house_with_an_automation(backend: Backend, receiver: &Receiver) -> House {
-    let house = House::open(backend).await;
+async fn house_with_an_automation(deployment: Deployment, receiver: &Receiver) -> House {
+    let house = House::open(deployment).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, r#""{{ event.id }}""#)])).await;
     house
 }
 
-async fn the_same_event_again_gets_the_first_answer_and_other_content_is_refused(backend: Backend) {
+async fn the_same_event_again_gets_the_first_answer_and_other_content_is_refused(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let house = house_with_an_automation(backend, &receiver).await;
+    let house = house_with_an_automation(deployment, &receiver).await;
     let first = house.ingest(won("e-1")).await;
     assert_eq!(first.outcome(), IngestOutcome::Accepted);
 
@@ -50,9 +50,9 @@ fn response(result: &BatchIngestEventsResult) -> &IngestEventResponse {
     }
 }
 
-async fn each_event_of_a_batch_has_an_answer_of_its_own(backend: Backend) {
+async fn each_event_of_a_batch_has_an_answer_of_its_own(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let house = house_with_an_automation(backend, &receiver).await;
+    let house = house_with_an_automation(deployment, &receiver).await;
     let known = house.ingest(won("e-0")).await;
     let mut bad = won("e-2");
     bad.object = "Deal!".to_owned();

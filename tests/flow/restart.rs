@@ -5,9 +5,9 @@ use proto::evaluator::v1::{Automation, IngestOutcome, Operator};
 use serde_json::json;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, compare, delay, post, updated};
-use sluice_tests::{Backend, House, micros, on_each_backend, until};
+use sluice_tests::{Deployment, House, micros, on_each_deployment, until};
 
-on_each_backend!(paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart);
+on_each_deployment!(paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart);
 
 /// An automation for deals of this title.
 fn titled(title: &str, automation: Automation) -> Automation {
@@ -18,14 +18,11 @@ fn deal(id: &str, title: &str) -> proto::event::v1::Event {
     updated(id, json!({"title": title}), json!({"title": title, "value": 1}))
 }
 
-async fn paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart(backend: Backend) {
+async fn paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/broken", [Answer::status(503)]);
-    let mut house = House::open_with(backend, |setup| {
-        setup.plan = "tiny";
-        setup.dispatcher.retry.retries = 100;
-    })
-    .await;
+    let setup = House::setup(deployment).on_plan("tiny").with("dispatcher.retry.retries=100");
+    let mut house = setup.open().await;
     let (broken, _) = house.webhook(automation_webhook("Broken", &receiver.url("/broken"))).await;
     let (good, _) = house.webhook(automation_webhook("Good", &receiver.url("/good"))).await;
     house.automation(titled("retry", automation("Retry", [post(&broken, r#""retry""#)]))).await;

@@ -8,14 +8,13 @@ use proto::dispatcher::v1::{
 use proto::evaluator::v1::RequestStep;
 use proto::registry::v1::Webhook;
 use serde_json::json;
-use sluice_domain::Span;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, delay, post, step, updated, won};
-use sluice_tests::{Backend, House, PARENT, micros, on_each_backend};
+use sluice_tests::{Deployment, House, PARENT, micros, on_each_deployment};
 use tokio::net::TcpSocket;
 use tonic::Code;
 
-on_each_backend!(
+on_each_deployment!(
     a_broken_receiver_is_tried_again_under_the_same_webhook_id,
     retry_after_is_honoured,
     answers_that_no_retry_would_change_fail_at_once,
@@ -27,8 +26,8 @@ on_each_backend!(
     the_history_is_filtered_by_state_automation_and_webhook,
 );
 
-async fn house_with_a_webhook(backend: Backend, url: &str) -> (House, String) {
-    let house = House::open(backend).await;
+async fn house_with_a_webhook(deployment: Deployment, url: &str) -> (House, String) {
+    let house = House::open(deployment).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", url)).await;
     (house, webhook)
 }
@@ -46,10 +45,10 @@ fn attempts(execution: &Execution) -> &[Attempt] {
     &delivery.attempts
 }
 
-async fn a_broken_receiver_is_tried_again_under_the_same_webhook_id(backend: Backend) {
+async fn a_broken_receiver_is_tried_again_under_the_same_webhook_id(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(503).body("broken"), Answer::status(429), Answer::status(200)]);
-    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &receiver.url("/in")).await;
     house.automation(automation("Tell the shop", [post(&webhook, r#""{{ event.id }}""#)])).await;
     let name = house.fires(won("e-1")).await;
     let shown = house.shows(&name, ExecutionState::Succeeded).await;
@@ -69,10 +68,10 @@ async fn a_broken_receiver_is_tried_again_under_the_same_webhook_id(backend: Bac
     assert!(hits.iter().all(|hit| hit.text() == r#""e-1""#));
 }
 
-async fn retry_after_is_honoured(backend: Backend) {
+async fn retry_after_is_honoured(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(503).header("retry-after", "1"), Answer::status(200)]);
-    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &receiver.url("/in")).await;
     house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
     let name = house.fires(won("e-1")).await;
     let waiting = house.shows(&name, ExecutionState::Waiting).await;
@@ -82,9 +81,9 @@ async fn retry_after_is_honoured(backend: Backend) {
     assert!(micros(second.start_time) >= micros(first.end_time) + 1_000_000, "{shown:?}");
 }
 
-async fn answers_that_no_retry_would_change_fail_at_once(backend: Backend) {
+async fn answers_that_no_retry_would_change_fail_at_once(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/hooks/")).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &receiver.url("/hooks/")).await;
     let request = RequestStep { webhook, path: "{{ deal.answer }}".to_owned(), ..RequestStep::default() };
     house.automation(automation("Tell the shop", [step(request)])).await;
     for (status, reason) in [
@@ -108,16 +107,15 @@ async fn answers_that_no_retry_would_change_fail_at_once(backend: Backend) {
     assert!(receiver.hits_at("/elsewhere").is_empty(), "no redirect is followed");
 }
 
-async fn no_answer_is_tried_again(backend: Backend) {
+async fn no_answer_is_tried_again(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/close", [Answer::close(), Answer::status(200)]);
     receiver.script("/hang", [Answer::hang(), Answer::status(200)]);
-    let house = House::open_with(backend, |setup| {
-        setup.dispatcher.delivery.connect_timeout = Span::from_millis(900);
-        setup.dispatcher.delivery.first_byte_timeout = Span::from_millis(900);
-        setup.dispatcher.delivery.timeout = Span::from_millis(1_000);
-    })
-    .await;
+    let setup = House::setup(deployment)
+        .with("dispatcher.delivery.connect_timeout=900ms")
+        .with("dispatcher.delivery.first_byte_timeout=900ms")
+        .with("dispatcher.delivery.timeout=1s");
+    let house = setup.open().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/"))).await;
     let request = RequestStep { webhook, path: "{{ deal.answer }}".to_owned(), ..RequestStep::default() };
     house.automation(automation("Tell the shop", [step(request)])).await;
@@ -133,12 +131,14 @@ async fn no_answer_is_tried_again(backend: Backend) {
     }
 }
 
-async fn a_refused_connection_is_tried_until_retries_are_used_up_and_again_when_asked(backend: Backend) {
+async fn a_refused_connection_is_tried_until_retries_are_used_up_and_again_when_asked(
+    deployment: Deployment,
+) {
     // Bound and not listening: the port is ours, and connections to it are refused.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}/in", socket.local_addr().unwrap());
-    let (house, webhook) = house_with_a_webhook(backend, &url).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &url).await;
     house.automation(automation("Tell the shop", [post(&webhook, r#""{{ event.id }}""#)])).await;
     let name = house.fires(won("e-1")).await;
     let failed = house.shows(&name, ExecutionState::Failed).await;
@@ -160,10 +160,10 @@ async fn a_refused_connection_is_tried_until_retries_are_used_up_and_again_when_
     assert_eq!(hit.text(), r#""e-1""#);
 }
 
-async fn opening_again_costs_no_second_execution(backend: Backend) {
+async fn opening_again_costs_no_second_execution(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(400), Answer::status(200)]);
-    let house = House::open_on(backend, "tiny").await;
+    let house = House::open_on(deployment, "tiny").await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
 
@@ -182,9 +182,9 @@ async fn opening_again_costs_no_second_execution(backend: Backend) {
     assert_eq!(refused.metadata["state"], "SUCCEEDED");
 }
 
-async fn what_is_cancelled_is_sent_only_when_opened_again(backend: Backend) {
+async fn what_is_cancelled_is_sent_only_when_opened_again(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &receiver.url("/in")).await;
     let steps = [post(&webhook, r#""now""#), delay(3_600), post(&webhook, r#""later""#)];
     house.automation(automation("Twice", steps)).await;
     let name = house.fires(won("e-1")).await;
@@ -203,10 +203,10 @@ async fn what_is_cancelled_is_sent_only_when_opened_again(backend: Backend) {
     assert_eq!(bodies, [r#""now""#, r#""later""#], "opened again where it ended");
 }
 
-async fn a_request_under_way_is_not_cut_off_by_a_cancel(backend: Backend) {
+async fn a_request_under_way_is_not_cut_off_by_a_cancel(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(503).held()]);
-    let (house, webhook) = house_with_a_webhook(backend, &receiver.url("/in")).await;
+    let (house, webhook) = house_with_a_webhook(deployment, &receiver.url("/in")).await;
     house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
     let name = house.fires(won("e-1")).await;
     receiver.wait_for(1).await;
@@ -218,10 +218,10 @@ async fn a_request_under_way_is_not_cut_off_by_a_cancel(backend: Backend) {
     assert_eq!(receiver.hits().len(), 1);
 }
 
-async fn the_history_is_filtered_by_state_automation_and_webhook(backend: Backend) {
+async fn the_history_is_filtered_by_state_automation_and_webhook(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/bad", [Answer::status(400)]);
-    let (house, good) = house_with_a_webhook(backend, &receiver.url("/good")).await;
+    let (house, good) = house_with_a_webhook(deployment, &receiver.url("/good")).await;
     let (bad, _) = house.webhook(automation_webhook("Bad", &receiver.url("/bad"))).await;
     let succeeding = house.automation(automation("Good", [post(&good, "{}")])).await;
     let failing = house.automation(automation("Bad", [post(&bad, "{}")])).await;

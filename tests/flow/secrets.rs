@@ -7,7 +7,7 @@ use proto::registry::v1::authentication::Kind;
 use proto::registry::v1::{ApiKeyAuthentication, BasicAuthentication, BearerAuthentication};
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{authenticated_webhook, automation, post, won};
-use sluice_tests::{Backend, House, PARENT, on_each_backend};
+use sluice_tests::{Deployment, House, PARENT, on_each_deployment};
 
 /// The example of RFC 7617.
 const PASSWORD: &str = "open sesame";
@@ -15,7 +15,7 @@ const BASIC: &str = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
 const TOKEN: &str = "canary-token-4f1c9a77";
 const KEY: &str = "canary-key-b20e6d35";
 
-on_each_backend!(credentials_arrive_at_the_receiver_and_nowhere_else);
+on_each_deployment!(credentials_arrive_at_the_receiver_and_nowhere_else);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
@@ -34,8 +34,8 @@ fn assert_free_of_secrets(bytes: &[u8], secrets: &[String], whose: &str) {
     }
 }
 
-async fn credentials_arrive_at_the_receiver_and_nowhere_else(backend: Backend) {
-    let mut house = House::open(backend).await;
+async fn credentials_arrive_at_the_receiver_and_nowhere_else(deployment: Deployment) {
+    let mut house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let basic = BasicAuthentication { username: "Aladdin".to_owned(), password: PASSWORD.to_owned() };
     let bearer = BearerAuthentication { token: TOKEN.to_owned() };
@@ -106,6 +106,7 @@ async fn credentials_arrive_at_the_receiver_and_nowhere_else(backend: Backend) {
     let sees = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(sees("All of them") && sees("e-2"), "what is searched is what the services keep");
     assert_free_of_secrets(&stored, &secrets, "the databases");
+    assert_free_of_secrets(house.said().as_bytes(), &secrets, "what the processes said");
     house.stop().await;
     assert_free_of_secrets(&house.stored().await, &secrets, "the databases after the end");
 }

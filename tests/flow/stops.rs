@@ -5,9 +5,9 @@ use proto::evaluator::v1::IngestOutcome;
 use proto::registry::v1::WebhookState;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, delay, post, won};
-use sluice_tests::{Backend, House, on_each_backend};
+use sluice_tests::{Deployment, House, on_each_deployment};
 
-on_each_backend!(
+on_each_deployment!(
     deactivating_stops_what_waits_and_nothing_fires_until_it_is_active_again,
     deleting_stops_what_waits_and_what_is_dialled_still_ends,
     an_edit_lets_what_runs_finish_as_it_began,
@@ -18,8 +18,8 @@ async fn assert_stopped(house: &House, name: &str) {
     assert_eq!(stopped.end.unwrap().reason(), EndReason::AutomationDeactivated);
 }
 
-async fn deactivating_stops_what_waits_and_nothing_fires_until_it_is_active_again(backend: Backend) {
-    let house = House::open(backend).await;
+async fn deactivating_stops_what_waits_and_nothing_fires_until_it_is_active_again(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     let (disabled, _) = house.webhook(automation_webhook("Off", &receiver.url("/off"))).await;
@@ -57,8 +57,8 @@ async fn deactivating_stops_what_waits_and_nothing_fires_until_it_is_active_agai
     assert_eq!((receiver.hits_at("/in").len(), receiver.hits_at("/off").len()), (1, 1));
 }
 
-async fn deleting_stops_what_waits_and_what_is_dialled_still_ends(backend: Backend) {
-    let house = House::open(backend).await;
+async fn deleting_stops_what_waits_and_what_is_dialled_still_ends(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(200), Answer::hang()]);
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
@@ -83,8 +83,8 @@ async fn deleting_stops_what_waits_and_what_is_dialled_still_ends(backend: Backe
     assert_eq!(receiver.hits().len(), 2);
 }
 
-async fn an_edit_lets_what_runs_finish_as_it_began(backend: Backend) {
-    let house = House::open(backend).await;
+async fn an_edit_lets_what_runs_finish_as_it_began(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     let steps = |said: &str| [post(&webhook, "0"), delay(1), post(&webhook, said)];

@@ -6,10 +6,10 @@ use sluice_domain::{AutomationId, ExecutionId, WebhookId};
 use sluice_runtime::{Clock, Entropy};
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{ACCOUNT, Answer, Backend, House, OTHER_ACCOUNT, PARENT, Person, on_each_backend};
+use sluice_tests::{ACCOUNT, Answer, Deployment, House, OTHER_ACCOUNT, PARENT, Person, on_each_deployment};
 use tonic::Code;
 
-on_each_backend!(another_accounts_resources_are_answered_exactly_as_random_ones);
+on_each_deployment!(another_accounts_resources_are_answered_exactly_as_random_ones);
 
 fn id_of(name: &str) -> &str {
     name.rsplit('/').next().unwrap()
@@ -34,8 +34,8 @@ async fn compare<T: std::fmt::Debug>(
     }
 }
 
-async fn another_accounts_resources_are_answered_exactly_as_random_ones(backend: Backend) {
-    let house = House::open(backend).await;
+async fn another_accounts_resources_are_answered_exactly_as_random_ones(deployment: Deployment) {
+    let house = House::open(deployment).await;
     let receiver = Receiver::start().await;
     house.people().billing().put_entitlements(OTHER_ACCOUNT, "advanced", 1).await.unwrap();
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;

@@ -16,13 +16,9 @@ use sluice_auth::{Principal, Role, Scope, generate_ed25519};
 use sluice_domain::Span;
 use sluice_runtime::Clock;
 use sluice_tests::requests::{automation_webhook, won};
-use sluice_tests::{Backend, PARENT, on_each_backend};
+use sluice_tests::{Backend, Badge, Deployment, House, PARENT, Service, on_each_backend, signer};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
-
-use super::callers::Badge;
-use super::house::{House, signer};
-use super::service::Service;
 
 on_each_backend!(
     internal_calls_are_not_served_in_public,
@@ -51,7 +47,7 @@ async fn internal_calls(registry: &Channel, dispatcher: &Channel, badge: &Badge,
 }
 
 async fn internal_calls_are_not_served_in_public(backend: Backend) {
-    let house = House::open(backend, "advanced").await;
+    let house = House::open(Deployment::three_processes(backend)).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", "http://127.0.0.1:8080/in")).await;
     let public = |service| house.channels(service).remove(0);
     let inside = |service| house.channels(service).remove(1);
@@ -73,7 +69,7 @@ async fn internal_calls_are_not_served_in_public(backend: Backend) {
 }
 
 async fn nobody_but_our_own_services_is_let_in_inside(backend: Backend) {
-    let house = House::open(backend, "advanced").await;
+    let house = House::open(Deployment::three_processes(backend)).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", "http://127.0.0.1:8080/in")).await;
     let inside = |service| house.channels(service).remove(1);
     let (registry, dispatcher) = (inside(Service::Registry), inside(Service::Dispatcher));
@@ -107,7 +103,7 @@ async fn nobody_but_our_own_services_is_let_in_inside(backend: Backend) {
 }
 
 async fn our_own_services_token_opens_nothing_in_public(backend: Backend) {
-    let house = House::open(backend, "advanced").await;
+    let house = House::open(Deployment::three_processes(backend)).await;
     let public = |service| house.channels(service).remove(0);
     let ours = internal_badge(&house);
     let mut webhooks = WebhookServiceClient::with_interceptor(public(Service::Registry), ours.clone());

@@ -1,13 +1,15 @@
 //! SIGTERM: what is under way ends, and the process exits 0.
 
+use std::time::Duration;
+
 use proto::dispatcher::v1::ExecutionState;
 use sluice_runtime::Clock;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{Backend, on_each_backend, until};
+use sluice_tests::{Backend, Deployment, House, Service, on_each_backend, until};
 
-use super::house::{DRAIN_WITHIN, House};
-use super::service::Service;
+/// What the houses of three processes give a service to drain.
+const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
 on_each_backend!(each_ends_in_order_within_its_time, a_request_on_the_wire_is_ended_and_recorded_first);
 
@@ -25,7 +27,7 @@ async fn drained(house: &mut House, service: Service) {
 
 async fn each_ends_in_order_within_its_time(backend: Backend) {
     for order in [Service::ALL, [Service::Dispatcher, Service::Evaluator, Service::Registry]] {
-        let mut house = House::open(backend, "advanced").await;
+        let mut house = House::open(Deployment::three_processes(backend)).await;
         let receiver = Receiver::start().await;
         let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
         house.automation(automation("Tell the shop", [post(&webhook, "1")])).await;
@@ -39,7 +41,7 @@ async fn each_ends_in_order_within_its_time(backend: Backend) {
 }
 
 async fn a_request_on_the_wire_is_ended_and_recorded_first(backend: Backend) {
-    let mut house = House::open(backend, "advanced").await;
+    let mut house = House::open(Deployment::three_processes(backend)).await;
     let receiver = Receiver::start().await;
     receiver.script("/slow", [Answer::hang()]);
     let (webhook, _) = house.webhook(automation_webhook("Slow", &receiver.url("/slow"))).await;

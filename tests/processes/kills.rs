@@ -7,10 +7,7 @@ use proto::evaluator::v1::IngestOutcome;
 use sluice_runtime::Clock;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, event_webhook, noted, post, won};
-use sluice_tests::{Backend, micros, on_each_backend, until};
-
-use super::house::House;
-use super::service::Service;
+use sluice_tests::{Backend, Deployment, House, PARENT, Service, micros, on_each_backend, until};
 
 on_each_backend!(what_is_paused_and_what_is_to_be_retried_is_delivered_once_after_a_kill);
 
@@ -30,10 +27,11 @@ async fn what_is_paused_and_what_is_to_be_retried_is_delivered_once_after_a_kill
     let receiver = Receiver::start().await;
     receiver.script("/notes", [Answer::status(503), Answer::status(200)]);
     // The kill has to come before the retry.
-    let settings = ["retry.first=3s", "retry.longest=3s"].map(|text| format!("dispatcher.{text}"));
-    let settings = settings.each_ref().map(|text| (Service::Dispatcher, text.as_str()));
+    let setup = House::setup(Deployment::three_processes(backend))
+        .with("dispatcher.retry.first=3s")
+        .with("dispatcher.retry.longest=3s");
     // Two executions of automations may start at once.
-    let mut house = House::open_with(backend, "tiny", &settings).await;
+    let mut house = setup.on_plan("tiny").open().await;
     house.webhook(event_webhook("Notes", &receiver.url("/notes"), "note")).await;
     let (shop, _) = house.webhook(automation_webhook("Shop", &receiver.url("/shop"))).await;
     house.automation(automation("Tell the shop", [post(&shop, "1")])).await;
@@ -64,14 +62,14 @@ async fn what_is_paused_and_what_is_to_be_retried_is_delivered_once_after_a_kill
         let still = house.shows(name, ExecutionState::Paused).await;
         assert_eq!(still.attempt_count, 0, "a pause uses no attempt");
     }
-    let repeated = house.producer().ingest(won("e-2")).await.unwrap();
+    let repeated = house.producer().ingest(PARENT, won("e-2")).await.unwrap();
     assert_eq!((repeated.outcome(), &repeated.executions[..]), (IngestOutcome::Repeated, &paused[..1]));
 
     house.put_plan("advanced").await;
     for name in paused {
         house.shows(name, ExecutionState::Succeeded).await;
     }
-    let history = house.admin().history().await.unwrap();
+    let history = house.history().await;
     assert_eq!(history.len(), 9);
     assert!(history.iter().all(|one| one.state() == ExecutionState::Succeeded), "{history:?}");
     let hits = receiver.hits_at("/shop");
@@ -83,10 +81,11 @@ async fn is_made_again(backend: Backend) {
     let receiver = Receiver::start().await;
     receiver.script("/slow", [Answer::hang(), Answer::status(200)]);
     // The lease is the timeout and fifteen seconds.
-    let settings = ["connect_timeout=500ms", "first_byte_timeout=1s", "timeout=1s"];
-    let settings = settings.map(|text| format!("dispatcher.delivery.{text}"));
-    let settings = settings.each_ref().map(|text| (Service::Dispatcher, text.as_str()));
-    let mut house = House::open_with(backend, "advanced", &settings).await;
+    let setup = House::setup(Deployment::three_processes(backend))
+        .with("dispatcher.delivery.connect_timeout=500ms")
+        .with("dispatcher.delivery.first_byte_timeout=1s")
+        .with("dispatcher.delivery.timeout=1s");
+    let mut house = setup.open().await;
     let (webhook, _) = house.webhook(automation_webhook("Slow", &receiver.url("/slow"))).await;
     house.automation(automation("Tell", [post(&webhook, "1")])).await;
     let name = house.fires(won("e-1")).await;

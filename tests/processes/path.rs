@@ -4,11 +4,7 @@ use proto::dispatcher::v1::{AttemptOutcome, ExecutionState};
 use proto::evaluator::v1::IngestOutcome;
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, event_webhook, noted, post, won};
-use sluice_tests::{Backend, micros, on_each_backend};
-
-use super::answers::the_execution;
-use super::house::House;
-use super::service::Service;
+use sluice_tests::{Backend, Deployment, House, PARENT, Service, micros, on_each_backend};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLERS_SPAN: &str = "b7ad6b7169203331";
@@ -16,7 +12,7 @@ const CALLERS_SPAN: &str = "b7ad6b7169203331";
 on_each_backend!(an_event_is_delivered_through_the_three_processes_in_its_callers_trace);
 
 async fn an_event_is_delivered_through_the_three_processes_in_its_callers_trace(backend: Backend) {
-    let mut house = House::open(backend, "advanced").await;
+    let mut house = House::open(Deployment::three_processes(backend)).await;
     let receiver = Receiver::start().await;
     let (webhook, secret) = house.webhook(automation_webhook("Shop", &receiver.url("/shop"))).await;
     let (notes, notes_secret) = house.webhook(event_webhook("Notes", &receiver.url("/notes"), "note")).await;
@@ -24,9 +20,9 @@ async fn an_event_is_delivered_through_the_three_processes_in_its_callers_trace(
     let automation = house.automation(automation("Tell the shop", [post(&webhook, template)])).await;
 
     let producer = house.producer().tracing(&format!("00-{TRACE}-{CALLERS_SPAN}-01"));
-    let accepted = producer.ingest(won("e-1")).await.unwrap();
+    let accepted = producer.ingest(PARENT, won("e-1")).await.unwrap();
     assert_eq!(accepted.outcome(), IngestOutcome::Accepted);
-    let name = the_execution(&accepted);
+    let name = accepted.executions[0].clone();
     let shown = house.shows(&name, ExecutionState::Succeeded).await;
     let noted = house.fires(noted("e-2")).await;
     let of_note = house.shows(&noted, ExecutionState::Succeeded).await;
@@ -51,12 +47,12 @@ async fn an_event_is_delivered_through_the_three_processes_in_its_callers_trace(
     assert!(micros(attempt.start_time) <= micros(attempt.end_time));
     assert_eq!(of_note.deliveries[0].webhook, notes);
 
-    let history = house.admin().history().await.unwrap();
+    let history = house.history().await;
     let names: Vec<&str> = history.iter().map(|execution| execution.name.as_str()).collect();
     assert_eq!(names, [noted.as_str(), name.as_str()]);
 
-    let again = producer.ingest(won("e-1")).await.unwrap();
-    assert_eq!((again.outcome(), the_execution(&again)), (IngestOutcome::Repeated, name));
+    let again = producer.ingest(PARENT, won("e-1")).await.unwrap();
+    assert_eq!((again.outcome(), again.executions), (IngestOutcome::Repeated, vec![name]));
     for service in Service::ALL {
         let said = house.process(service).said();
         assert!(said.contains("\"starting\""), "it tells its settings: {said}");

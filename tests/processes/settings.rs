@@ -7,11 +7,7 @@ use proto::dispatcher::v1::ExecutionState;
 use sluice_runtime::Clock;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{Backend, micros, until};
-
-use super::house::House;
-use super::process::Process;
-use super::service::Service;
+use sluice_tests::{Backend, Deployment, House, Process, Service, micros, until};
 
 /// A value that nobody may see again.
 const CANARY: &str = "canary-7f3a9c";
@@ -19,7 +15,7 @@ const CANARY: &str = "canary-7f3a9c";
 #[tokio::test]
 async fn a_wrong_setting_is_named_and_no_secret_is_told() {
     use Service::{Dispatcher, Evaluator, Registry};
-    let house = House::empty(Backend::Sqlite).await;
+    let house = House::setup(Deployment::three_processes(Backend::Sqlite)).empty().await;
     let write = |name: &str, text: &str| std::fs::write(house.folder().join(name), text).unwrap();
     write("canary", &format!("{CANARY} {CANARY}\n{CANARY}"));
     write("short", &format!("{CANARY}\n"));
@@ -91,7 +87,7 @@ async fn fault(house: &House, service: Service, setting: &str, named: &[&str]) -
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
-    let house = House::empty(Backend::Sqlite).await;
+    let house = House::setup(Deployment::three_processes(Backend::Sqlite)).empty().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for service in Service::ALL {
@@ -105,9 +101,10 @@ async fn a_dispatcher_that_can_not_serve_sends_nothing() {
     let receiver = Receiver::start().await;
     receiver.script("/in", [Answer::status(503), Answer::status(200)]);
     // The kill has to come before the retry.
-    let retry = ["dispatcher.retry.first=3s", "dispatcher.retry.longest=3s"];
-    let settings = retry.map(|setting| (Service::Dispatcher, setting));
-    let mut house = House::open_with(Backend::Sqlite, "advanced", &settings).await;
+    let setup = House::setup(Deployment::three_processes(Backend::Sqlite))
+        .with("dispatcher.retry.first=3s")
+        .with("dispatcher.retry.longest=3s");
+    let mut house = setup.open().await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, "1")])).await;
     let name = house.fires(won("e-1")).await;
@@ -132,8 +129,8 @@ async fn a_dispatcher_that_can_not_serve_sends_nothing() {
 /// What every other test of this suite relies on.
 #[tokio::test]
 async fn a_process_does_not_outlive_the_suite() {
-    let mut house = House::empty(Backend::Sqlite).await;
-    house.start(Service::Registry);
+    let mut house = House::setup(Deployment::three_processes(Backend::Sqlite)).empty().await;
+    house.launch(Service::Registry);
     house.serves(Service::Registry).await;
     house.process(Service::Registry).lose_the_suite();
     let status = house.process(Service::Registry).end_of().await;

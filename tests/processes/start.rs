@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{Backend, on_each_backend};
+use sluice_tests::{Backend, Deployment, House, Service, on_each_backend};
 use tonic::transport::Channel;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-
-use super::house::House;
-use super::service::Service;
 
 on_each_backend!(
     whoever_starts_first_all_serve_and_the_path_is_open,
@@ -23,9 +20,9 @@ async fn whoever_starts_first_all_serve_and_the_path_is_open(backend: Backend) {
     use Service::{Dispatcher, Evaluator, Registry};
     // A service that serves before the next one starts did not wait for it.
     for order in [[Dispatcher, Evaluator, Registry], [Evaluator, Registry, Dispatcher]] {
-        let mut house = House::empty(backend).await;
+        let mut house = House::setup(Deployment::three_processes(backend)).empty().await;
         for service in order {
-            house.start(service);
+            house.launch(service);
             if service == Evaluator {
                 // It knows nothing of accounts before the registry told it, and says so.
                 house.answers_without_serving(service).await;
@@ -44,7 +41,7 @@ async fn whoever_starts_first_all_serve_and_the_path_is_open(backend: Backend) {
 }
 
 async fn each_listener_tells_of_its_own_services_only(backend: Backend) {
-    let house = House::open(backend, "advanced").await;
+    let house = House::open(Deployment::three_processes(backend)).await;
     let expected: [(Service, &[&[&str]]); 3] = [
         (
             Service::Registry,

@@ -1,13 +1,18 @@
 //! What the suites across the services share: a house to test in, people with tokens, requests, patience.
 //!
 //! Who is here:
-//! - [`House`], [`Setup`]: the three services in one process on databases of their own, started, stopped and started again;
-//! - [`Person`]: somebody with a token, who calls the public API over TCP and nothing else;
+//! - [`House`]: the three services at work on databases of their own, in any shape; [`House::open`] and
+//!   [`House::open_on`] for most, [`Setup`] for those with settings of their own, and to have processes that can be killed;
+//! - [`Deployment`], [`Shape`], [`Backend`]: what a case is run on; [`Service`]: one of the three;
+//! - [`Person`]: somebody with a token, who calls the public API over TCP and nothing else; [`Badge`] for calls that nobody
+//!   may make;
+//! - [`Process`]: one that the test started, killed with it;
 //! - [`Refusal`]: a call that was refused, as a client reads it;
 //! - [`requests`]: makers of webhooks, automations and events;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`micros`]: the times of answers, to compare;
-//! - [`on_each_backend`]: one test a case and backend.
+//! - [`on_each_deployment`]: four tests a case, an `async fn(Deployment)`: both shapes on both backends;
+//! - [`on_each_backend`]: two, an `async fn(Backend)`, for a case that is about one shape.
 //!
 //! Everything here panics instead of returning errors.
 
@@ -18,37 +23,27 @@
     reason = "a test has no better use for an error than to fail"
 )]
 
+mod binaries;
+mod deployment;
 mod house;
 mod people;
+mod ports;
+mod premises;
+mod process;
 mod refusal;
 pub mod requests;
+mod service;
+mod settings;
+mod setup;
 mod wait;
 
-pub use house::{House, Setup, micros};
-pub use people::{ACCOUNT, OTHER_ACCOUNT, PARENT, People, Person};
-pub use refusal::{Answer, Refusal};
+pub use deployment::{Deployment, Shape};
+pub use house::{House, micros};
+pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person};
+pub use premises::signer;
+pub use process::Process;
+pub use refusal::{Answer, Refusal, assert_unavailable};
+pub use service::Service;
+pub use setup::Setup;
 pub use sluice_storage::Backend;
 pub use wait::until;
-
-/// Makes of each case, an `async fn(Backend)`, a test on SQLite and one on PostgreSQL.
-#[macro_export]
-macro_rules! on_each_backend {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    Box::pin(super::$case($crate::Backend::Sqlite)).await;
-                }
-            )+
-        }
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    Box::pin(super::$case($crate::Backend::Postgres)).await;
-                }
-            )+
-        }
-    };
-}

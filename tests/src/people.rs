@@ -1,4 +1,4 @@
-//! Somebody with a token, who calls the public API over TCP and nothing else.
+//! Somebody with a token, who calls the public API over TCP and nothing else, each service at its own door.
 
 use proto::dispatcher::v1 as dispatcher;
 use proto::dispatcher::v1::execution_service_client::ExecutionServiceClient;
@@ -10,14 +10,16 @@ use proto::registry::v1 as registry;
 use proto::registry::v1::account_service_client::AccountServiceClient;
 use proto::registry::v1::webhook_service_client::WebhookServiceClient;
 use sluice_auth::{Principal, Role, Scope, Signer};
-use sluice_domain::{Span, Timestamp};
+use sluice_domain::Timestamp;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::premises::LIFETIME;
 use crate::refusal::{Answer, opened};
+use crate::service::Service;
 
 /// The account of most tests.
 pub const ACCOUNT: &str = "acme";
@@ -26,21 +28,30 @@ pub const PARENT: &str = "accounts/acme";
 /// Another account, for strangers.
 pub const OTHER_ACCOUNT: &str = "globex";
 
-/// How long a token is good.
-const LIFETIME: Span = Span::from_secs(600);
+/// A way to a server, a token in each call.
+pub type Line = InterceptedService<Channel, Badge>;
 
-type Line = InterceptedService<Channel, Badge>;
-
-/// Puts a token, and a trace if there is one, into each call.
-#[derive(Debug, Clone)]
-struct Badge {
-    token: AsciiMetadataValue,
+/// Puts a token, if there is one, and a trace, if there is one, into each call.
+#[derive(Debug, Clone, Default)]
+pub struct Badge {
+    token: Option<AsciiMetadataValue>,
     traceparent: Option<AsciiMetadataValue>,
+}
+
+impl Badge {
+    /// With this token, whatever it is.
+    pub fn of(token: &str) -> Self {
+        let mut token: AsciiMetadataValue = format!("Bearer {token}").parse().expect("a token is ASCII");
+        token.set_sensitive(true);
+        Self { token: Some(token), traceparent: None }
+    }
 }
 
 impl Interceptor for Badge {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.token.clone());
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
         if let Some(traceparent) = &self.traceparent {
             request.metadata_mut().insert("traceparent", traceparent.clone());
         }
@@ -51,7 +62,8 @@ impl Interceptor for Badge {
 /// Mints tokens for whoever is needed.
 #[derive(Debug)]
 pub struct People<'a> {
-    pub(crate) channel: &'a Channel,
+    /// The public listeners: the registry's, the evaluator's, the dispatcher's.
+    pub(crate) doors: [Channel; 3],
     pub(crate) signer: &'a Signer,
     pub(crate) now: Timestamp,
 }
@@ -59,7 +71,7 @@ pub struct People<'a> {
 /// A caller.
 #[derive(Debug, Clone)]
 pub struct Person {
-    channel: Channel,
+    doors: [Channel; 3],
     badge: Badge,
 }
 
@@ -86,17 +98,19 @@ impl People<'_> {
 
     /// Whoever holds this token, whatever it is.
     pub fn bearer_of(&self, token: &str) -> Person {
-        let mut token: AsciiMetadataValue = format!("Bearer {token}").parse().expect("a token is ASCII");
-        token.set_sensitive(true);
-        Person { channel: self.channel.clone(), badge: Badge { token, traceparent: None } }
+        Person { doors: self.doors.clone(), badge: Badge::of(token) }
     }
 
-    fn person(&self, account: Option<&str>, user: &str, roles: &[Role], scopes: &[Scope]) -> Person {
+    /// A token of somebody in an account, or of a service that serves any.
+    pub fn token(&self, account: Option<&str>, user: &str, roles: &[Role], scopes: &[Scope]) -> String {
         let account = account.map(|name| name.parse().expect("the account's name should be one"));
         let user = user.parse().expect("the user's name should be one");
         let who = Principal::new(account, user, roles.iter().copied(), scopes.iter().copied());
-        let token = self.signer.mint(&who, self.now, LIFETIME).expect("a token should be mintable");
-        self.bearer_of(&token)
+        self.signer.mint(&who, self.now, LIFETIME).expect("a token should be mintable")
+    }
+
+    fn person(&self, account: Option<&str>, user: &str, roles: &[Role], scopes: &[Scope]) -> Person {
+        self.bearer_of(&self.token(account, user, roles, scopes))
     }
 }
 
@@ -108,20 +122,24 @@ impl Person {
         self
     }
 
+    fn door(&self, service: Service) -> Channel {
+        self.doors[service as usize].clone()
+    }
+
     fn webhooks(&self) -> WebhookServiceClient<Line> {
-        WebhookServiceClient::with_interceptor(self.channel.clone(), self.badge.clone())
+        WebhookServiceClient::with_interceptor(self.door(Service::Registry), self.badge.clone())
     }
 
     fn automations(&self) -> AutomationServiceClient<Line> {
-        AutomationServiceClient::with_interceptor(self.channel.clone(), self.badge.clone())
+        AutomationServiceClient::with_interceptor(self.door(Service::Evaluator), self.badge.clone())
     }
 
     fn events(&self) -> EventServiceClient<Line> {
-        EventServiceClient::with_interceptor(self.channel.clone(), self.badge.clone())
+        EventServiceClient::with_interceptor(self.door(Service::Evaluator), self.badge.clone())
     }
 
     fn executions(&self) -> ExecutionServiceClient<Line> {
-        ExecutionServiceClient::with_interceptor(self.channel.clone(), self.badge.clone())
+        ExecutionServiceClient::with_interceptor(self.door(Service::Dispatcher), self.badge.clone())
     }
 
     /// Puts an account on a plan.
@@ -137,7 +155,8 @@ impl Person {
             version,
             period_anchor: None,
         };
-        let mut accounts = AccountServiceClient::with_interceptor(self.channel.clone(), self.badge.clone());
+        let mut accounts =
+            AccountServiceClient::with_interceptor(self.door(Service::Registry), self.badge.clone());
         Ok(opened(accounts.put_entitlements(request).await)?.account.expect("the account"))
     }
 

@@ -1,6 +1,7 @@
 //! A call that was refused, as a client reads it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
@@ -21,6 +22,8 @@ pub struct Refusal {
     pub metadata: BTreeMap<String, String>,
     /// The fields in `google.rpc.BadRequest`.
     pub fields: Vec<String>,
+    /// When to come back, from `google.rpc.RetryInfo`.
+    pub retry_delay: Option<Duration>,
     /// All other details, as text.
     pub details: String,
 }
@@ -47,6 +50,7 @@ impl From<Status> for Refusal {
             // Its entries come in any order; they are compared as `metadata`.
             details.set_error_info(&info.reason, &info.domain, HashMap::new());
         }
+        let retry_delay = details.retry_info().and_then(|retry| retry.retry_delay);
         let (reason, metadata) = info.map(|info| (info.reason, info.metadata)).unwrap_or_default();
         Self {
             code: status.code(),
@@ -54,9 +58,17 @@ impl From<Status> for Refusal {
             reason,
             metadata: metadata.into_iter().collect(),
             fields,
+            retry_delay,
             details: format!("{details:?}"),
         }
     }
+}
+
+/// Checks that a call was refused because something is away, and that the refusal says when to come back.
+pub fn assert_unavailable<T: std::fmt::Debug>(answer: Answer<T>) {
+    let refusal = answer.expect_err("the call should be refused");
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "UNAVAILABLE"), "{refusal:?}");
+    assert!(refusal.retry_delay.is_some_and(|delay| !delay.is_zero()), "{refusal:?}");
 }
 
 /// The message of an answer, or the refusal.

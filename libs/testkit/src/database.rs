@@ -20,13 +20,24 @@ pub struct TestDatabase {
     database: Database,
     // Whichever is there has to go with the database.
     _folder: Option<TempDir>,
-    on_server: Option<String>,
+    on_server: Option<OnServer>,
+}
+
+/// A database on the PostgreSQL server.
+struct OnServer {
+    name: String,
+    address: String,
 }
 
 impl TestDatabase {
     /// The connected database.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The URL of a PostgreSQL database as a setting has it: complete, a password included.
+    pub fn address(&self) -> Option<&str> {
+        self.on_server.as_ref().map(|on_server| on_server.address.as_str())
     }
 
     /// Which backend this run of the test is on.
@@ -41,7 +52,7 @@ impl TestDatabase {
             .expect("the test database should take another connection")
     }
 
-    async fn open(url: DatabaseUrl, folder: Option<TempDir>, on_server: Option<String>) -> Self {
+    async fn open(url: DatabaseUrl, folder: Option<TempDir>, on_server: Option<OnServer>) -> Self {
         let (clock, hand) = Clock::manual(START);
         let database =
             Database::connect(&url, clock.clone(), &options()).await.expect("the test database should open");
@@ -97,14 +108,15 @@ pub async fn postgres() -> TestDatabase {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("sluice_test_{:016x}_{number}", Entropy::system().u64());
     run_on(&server, format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-    let url = with_database(&server, &name).parse().expect("the server's URL should be one of ours");
-    TestDatabase::open(url, None, Some(name)).await
+    let address = with_database(&server, &name);
+    let url = address.parse().expect("the server's URL should be one of ours");
+    TestDatabase::open(url, None, Some(OnServer { name, address })).await
 }
 
 // It also keeps the value whole: an async block that uses but a field of it takes all of it along, not that field alone.
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Some(name) = self.on_server.take() else { return };
+        let Some(OnServer { name, .. }) = self.on_server.take() else { return };
         // A destructor can't await, and the test's runtime may be gone: a thread with a runtime of its own can.
         let dropping = std::thread::spawn(move || {
             let drop_database = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

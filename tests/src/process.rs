@@ -1,4 +1,4 @@
-//! A process that this suite started, and that never outlives it.
+//! A process that a test started, and that never outlives it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use sluice_tests::until;
+use crate::wait::until;
 
 /// Reads one line from the pipe that the suite holds. When the suite is gone before it wrote one, however it went, the pipe
 /// closes, and the process is killed.
@@ -17,7 +17,7 @@ const SHOWN_LINES: usize = 15;
 
 /// A running process; dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     guard: Child,
@@ -27,7 +27,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it. All that it says, on standard output and error, is added to the file `said`.
-    pub(crate) fn start(name: &'static str, mut command: Command, said: &Path) -> Self {
+    pub fn start(name: &'static str, mut command: Command, said: &Path) -> Self {
         let file = || -> File {
             OpenOptions::new().create(true).append(true).open(said).expect("the file for what it says")
         };
@@ -54,13 +54,13 @@ impl Process {
     }
 
     /// SIGKILL; returns when it is gone.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         assert_eq!(self.status(), None, "{} was to be killed, and had ended: {}", self.name, self.said());
         self.end();
     }
 
     /// SIGTERM; it goes on until it has drained.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         let id = self.child.id().to_string();
         let sent = Command::new("sh").args(["-c", r#"kill -TERM "$0""#, &id]).status();
         assert!(
@@ -72,17 +72,17 @@ impl Process {
     }
 
     /// Lets the guard see what it sees when the suite is gone.
-    pub(crate) fn lose_the_suite(&mut self) {
+    pub fn lose_the_suite(&mut self) {
         drop(self.guard.stdin.take());
     }
 
     /// Waits until it has ended by itself; how.
-    pub(crate) async fn end_of(&mut self) -> ExitStatus {
+    pub async fn end_of(&mut self) -> ExitStatus {
         until("the process ends", async || self.status()).await
     }
 
     /// How it ended; `None` while it runs.
-    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+    pub fn status(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().expect("a child can be waited for");
         }
@@ -90,7 +90,7 @@ impl Process {
     }
 
     /// All that it said, in earlier lives, too.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         std::fs::read_to_string(&self.said).expect("what it said should be readable")
     }
 

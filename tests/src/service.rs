@@ -2,18 +2,21 @@
 
 /// One of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
+pub enum Service {
+    /// Who may send what, and where to.
     Registry,
+    /// Whether an event sets something off.
     Evaluator,
+    /// When it is sent, and how it went.
     Dispatcher,
 }
 
 impl Service {
     /// In the order in which they depend on one another.
-    pub(crate) const ALL: [Self; 3] = [Self::Registry, Self::Evaluator, Self::Dispatcher];
+    pub const ALL: [Self; 3] = [Self::Registry, Self::Evaluator, Self::Dispatcher];
 
     /// What its folder, its settings, its schema and its token are named after.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Registry => "registry",
             Self::Evaluator => "evaluator",
@@ -22,7 +25,7 @@ impl Service {
     }
 
     /// The name of its binary.
-    pub(crate) const fn binary(self) -> &'static str {
+    pub const fn binary(self) -> &'static str {
         match self {
             Self::Registry => "sluice-registry",
             Self::Evaluator => "sluice-evaluator",

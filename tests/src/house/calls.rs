@@ -1,0 +1,154 @@
+//! What tests do in a house again and again, as `acme`.
+
+use std::sync::atomic::Ordering;
+
+use proto::dispatcher::v1::{Execution, ExecutionState, ListExecutionsRequest};
+use proto::evaluator::v1::{Automation, IngestEventResponse, IngestOutcome};
+use proto::event::v1::Event;
+use proto::registry::v1::CreateWebhookRequest;
+
+use super::House;
+use crate::people::{ACCOUNT, PARENT};
+use crate::requests::{self, post};
+use crate::wait::until;
+
+/// What passes by itself once the evaluator has read the registry's feed.
+const NOT_HEARD_YET: [&str; 5] =
+    ["ACCOUNT_UNKNOWN", "PLAN_REQUIRED", "PLAN_LIMIT_EXCEEDED", "WEBHOOK_UNKNOWN", "UNAVAILABLE"];
+/// Few enough for a handful of executions to take several pages.
+const PAGE: i32 = 7;
+
+impl House {
+    /// Puts `acme` on a plan.
+    pub async fn put_plan(&self, plan: &str) {
+        let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
+        let billing = self.people().billing();
+        billing.put_entitlements(ACCOUNT, plan, version).await.expect("the plan should be taken");
+    }
+
+    /// Registers a webhook as admin; its name and signing secret.
+    pub async fn webhook(&self, request: CreateWebhookRequest) -> (String, String) {
+        let created = self.admin().create_webhook(request).await.expect("the webhook should be taken");
+        (created.webhook.expect("the webhook").name, created.signing_secret)
+    }
+
+    /// Creates an automation and lets it fire, as soon as the evaluator has heard of what it needs; its name.
+    pub async fn automation(&self, automation: Automation) -> String {
+        let admin = self.admin();
+        let created = until("the evaluator has heard of the plan and the webhooks", async || {
+            match admin.create_automation(PARENT, automation.clone()).await {
+                Ok(created) => Some(created),
+                Err(refusal) if NOT_HEARD_YET.contains(&refusal.reason.as_str()) => None,
+                Err(refusal) => panic!("the automation should be taken: {refusal:?}"),
+            }
+        });
+        let name = created.await.name;
+        admin.activate(&name).await.expect("the automation should be activated");
+        name
+    }
+
+    /// Waits until the evaluator has heard of an event webhook, and so of everything before it; needs a plan with automations.
+    pub async fn heard_of(&self, event_webhook: &str) {
+        let admin = self.admin();
+        let probe = requests::automation("probe", [post(event_webhook, "{}")]);
+        until("the evaluator has heard of the event webhook", async || {
+            let refusal = admin.create_automation(PARENT, probe.clone()).await.err();
+            let reason = refusal.expect("an event webhook is not for automations").reason;
+            assert!(
+                reason == "WEBHOOK_KIND_MISMATCH" || NOT_HEARD_YET.contains(&reason.as_str()),
+                "{reason}"
+            );
+            (reason == "WEBHOOK_KIND_MISMATCH").then_some(())
+        })
+        .await;
+    }
+
+    /// Sends an event as the producer.
+    pub async fn ingest(&self, event: Event) -> IngestEventResponse {
+        self.producer().ingest(PARENT, event).await.expect("the event should be taken")
+    }
+
+    /// Sends an event that sets off exactly one execution; its name.
+    pub async fn fires(&self, event: Event) -> String {
+        let answer = self.ingest(event).await;
+        assert_eq!(answer.outcome(), IngestOutcome::Accepted);
+        the_execution(&answer)
+    }
+
+    /// Sends an event again and again until who was away takes it; the name of the one execution that it set off.
+    pub async fn fires_once_taken(&self, event: Event) -> String {
+        let producer = self.producer();
+        let answer =
+            until("the event is taken", async || match producer.ingest(PARENT, event.clone()).await {
+                Ok(answer) => Some(answer),
+                Err(refusal) if refusal.reason == "UNAVAILABLE" => None,
+                Err(refusal) => panic!("the event should be taken: {refusal:?}"),
+            });
+        the_execution(&answer.await)
+    }
+
+    /// Reads an execution whole.
+    pub async fn execution(&self, name: &str) -> Execution {
+        self.admin().get_execution(name).await.expect("the execution should be there")
+    }
+
+    /// Waits until an execution is shown in this state.
+    pub async fn shows(&self, name: &str, state: ExecutionState) -> Execution {
+        let mut last = ExecutionState::Unspecified;
+        let what = format!("{name} is {}", state.as_str_name());
+        until(&what, async || {
+            let seen = self.execution(name).await;
+            last = seen.state();
+            assert!(last == state || !is_final(last), "{} instead of {what}: {seen:?}", last.as_str_name());
+            (last == state).then_some(seen)
+        })
+        .await
+    }
+
+    /// All executions, newest first, without their attempts.
+    pub async fn history(&self) -> Vec<Execution> {
+        self.listed(ListExecutionsRequest { page_size: PAGE, ..Default::default() }).await
+    }
+
+    /// All executions of `acme` that are asked for, newest first, without their attempts.
+    pub async fn listed(&self, request: ListExecutionsRequest) -> Vec<Execution> {
+        let admin = self.admin();
+        let mut all = Vec::new();
+        let mut request = ListExecutionsRequest { parent: PARENT.to_owned(), ..request };
+        loop {
+            let page = admin.list_executions(request.clone()).await.expect("the history should be readable");
+            all.extend(page.executions);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// Waits until every execution is over; all of them, newest first.
+    pub async fn all_ended(&self) -> Vec<Execution> {
+        until("every execution is over", async || {
+            let all = self.history().await;
+            all.iter().all(|execution| is_final(execution.state())).then_some(all)
+        })
+        .await
+    }
+}
+
+/// A time of an answer in microseconds since the epoch.
+pub fn micros(time: Option<prost_types::Timestamp>) -> i64 {
+    let time = time.expect("the time should be there");
+    time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
+}
+
+/// The one execution that an event set off.
+fn the_execution(answer: &IngestEventResponse) -> String {
+    let [execution] = &answer.executions[..] else { panic!("one execution: {answer:?}") };
+    execution.clone()
+}
+
+/// Whether nothing more happens by itself.
+fn is_final(state: ExecutionState) -> bool {
+    use ExecutionState::{Cancelled, Failed, Stopped, Succeeded};
+    matches!(state, Succeeded | Failed | Stopped | Cancelled)
+}
