@@ -12,6 +12,8 @@
 )]
 
 mod outsiders {
+    mod client;
     mod packages;
     mod python;
+    mod web;
 }

@@ -83,6 +83,15 @@ macro_rules! on_each_deployment {
     };
 }
 
+/// Makes of each case, an `async fn(Deployment)` in which the backend plays no part, two tests: in one process and in three.
+#[macro_export]
+macro_rules! on_each_shape {
+    ($($case:ident),+ $(,)?) => {
+        $crate::cases!(one_process, $crate::Deployment::one_process($crate::Backend::Sqlite), $($case),+);
+        $crate::cases!(three_processes, $crate::Deployment::three_processes($crate::Backend::Sqlite), $($case),+);
+    };
+}
+
 /// A module with one test a case, each run on the same.
 #[doc(hidden)]
 #[macro_export]

@@ -3,6 +3,8 @@
 mod calls;
 mod residents;
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::AtomicI64;
@@ -173,6 +175,11 @@ impl House {
     /// other.
     pub fn channels(&self, service: Service) -> Vec<Channel> {
         self.premises.channels(service)
+    }
+
+    /// The addresses of the public listeners: one in one process, else one of each service.
+    pub fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.premises.doors.iter().map(|doors| doors.public.0).collect()
     }
 
     /// A service's binary with this house's settings, to be started with others.

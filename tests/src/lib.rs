@@ -12,6 +12,7 @@
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`micros`]: the times of answers, to compare;
 //! - [`on_each_deployment`]: four tests a case, an `async fn(Deployment)`: both shapes on both backends;
+//! - [`on_each_shape`]: two, an `async fn(Deployment)`, for a case in which the backend plays no part;
 //! - [`on_each_backend`]: two, an `async fn(Backend)`, for a case that is about one shape.
 //!
 //! Everything here panics instead of returning errors.

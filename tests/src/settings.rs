@@ -1,7 +1,7 @@
 //! Settings of a test, `key=value`, in words that hold in every shape.
 //!
 //! `registry.…`, `evaluator.…` and `dispatcher.…` are those services' own; `egress.…` is for both that judge targets;
-//! `telemetry.…` is for every process; `process.…` is for each of the three binaries, and nothing in one process.
+//! `telemetry.…` and `origins` are for every process; `process.…` is for each of the three binaries, and nothing in one process.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,7 @@ pub(crate) fn of(service: Service, setting: &str) -> Option<String> {
         "egress" => (service != Service::Evaluator).then(|| format!("{}.{setting}", service.name())),
         "telemetry" => Some(format!("process.log.{rest}")),
         "process" => Some(setting.to_owned()),
+        "origins" => Some(format!("process.{setting}")),
         of_service => (of_service == service.name()).then(|| setting.to_owned()),
     }
 }
@@ -83,6 +84,7 @@ mod tests {
         );
         assert_eq!(of_each("evaluator.catch_up=1s"), ["", "evaluator.catch_up=1s", ""]);
         assert_eq!(of_each("telemetry.filter=warn"), ["process.log.filter=warn"; 3]);
+        assert_eq!(of_each("origins=[]"), ["process.origins=[]"; 3]);
     }
 
     #[test]

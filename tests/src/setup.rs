@@ -33,7 +33,7 @@ impl Setup {
     }
 
     /// With this setting, `key=value`, in the words of every shape: `registry.…`, `evaluator.…` and `dispatcher.…` are those
-    /// services' own; `egress.…` is for both that judge targets; `telemetry.…` is for every process; `process.…` is for each of
+    /// services' own; `egress.…` is for both that judge targets; `telemetry.…` and `origins` are for every process; `process.…` is for each of
     /// three binaries, and nothing in one process.
     #[must_use]
     pub fn with(mut self, setting: impl Into<String>) -> Self {

@@ -121,7 +121,8 @@ where
         }
         (None, _) => None,
     };
-    for (builder, listener) in [(doors.public, public)].into_iter().chain(internal) {
+    let public = (doors.public.origins(process.origins.clone()), public);
+    for (builder, listener) in [public].into_iter().chain(internal) {
         let clock = clock.clone();
         let server = builder.reflection(process.reflection).build(verifier.clone(), move || clock.now())?;
         tracing::info!(listen = %listener.local_addr()?, ?server, "serving");

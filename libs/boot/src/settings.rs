@@ -31,6 +31,9 @@ pub struct Process {
     /// `process.reflection`: whether the servers tell their contracts to whoever asks.
     #[serde(default = "yes")]
     pub reflection: bool,
+    /// `process.origins`: web pages that may call the public services from a browser (gRPC-Web), `["https://app.example.com"]`.
+    #[serde(default)]
+    pub origins: Vec<String>,
     /// `process.drain_within`: how long what is under way may take to end after SIGTERM.
     #[serde(default = "half_a_minute", with = "sluice_runtime::human_span")]
     pub drain_within: Span,
