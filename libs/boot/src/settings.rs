@@ -140,7 +140,7 @@ impl Upstream {
         let token = Secret::new(read(&format!("{section}.token_file"), &self.token_file)?.trim());
         Transport::connect(&self.address, Some(&token)).map_err(|cause| {
             let key = match cause {
-                TransportError::Address { .. } => "address",
+                TransportError::Address { .. } | TransportError::Tls(_) => "address",
                 TransportError::Token => "token_file",
             };
             BootError::Transport { setting: format!("{section}.{key}"), cause }
@@ -151,7 +151,8 @@ impl Upstream {
 impl Upstream {
     /// Whether what is said to the address stays on this machine.
     fn stays_here(&self) -> bool {
-        match Url::parse(&self.address).ok().as_ref().and_then(Url::host) {
+        let url = Url::parse(&self.address).ok().filter(|url| url.scheme() == "http");
+        match url.as_ref().and_then(Url::host) {
             None => false,
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),

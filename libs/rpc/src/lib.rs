@@ -4,6 +4,7 @@
 //! - [`Server`]: some services behind one door: tokens, the access table, limits, deadlines, panics caught, health,
 //!   reflection, gRPC-Web; on a listener, or in the same process through a [`Transport`];
 //! - [`Transport`]: what generated clients are built on, over the network or in the same process;
+//! - [`ServerTls`] and [`ClientTls`]: what the two sides show of themselves, and whom they believe;
 //! - [`Fault`]: the one way to a refusal, with its reason, metadata and field violations; [`Refusal`] is how a
 //!   client reads it;
 //! - [`principal`] and [`trace_context`]: who calls, and in which trace;
@@ -16,6 +17,7 @@ mod caller;
 mod fault;
 mod name;
 mod server;
+mod tls;
 mod transport;
 
 pub use caller::{principal, trace_context};
@@ -25,4 +27,5 @@ pub use server::{
     Limits, MAX_BATCH_BYTES, MAX_INTERNAL_BYTES, MAX_MESSAGE_BYTES, Server, ServerBuilder, ServerError,
     methods_of,
 };
-pub use transport::{Transport, TransportError};
+pub use tls::{Authorities, ClientTls, Identity, ServerTls, TlsError};
+pub use transport::{BearerToken, Credentials, Transport, TransportError};

@@ -7,27 +7,34 @@ mod builder;
 mod deadline;
 mod descriptors;
 mod door;
+mod handshakes;
 mod health;
 mod limits;
 mod places;
 mod watch;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
+use futures_util::Stream;
 use sluice_auth::{AccessError, Principal};
 use sluice_domain::UserId;
+use sluice_runtime::Current;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::layer::layer_fn;
 use tower_http::cors::CorsLayer;
 
+use crate::tls::ServerTls;
 use crate::transport::Transport;
 use admission::Rules;
+use handshakes::handshakes;
 use health::Pulse;
 
 pub use builder::ServerBuilder;
@@ -66,6 +73,7 @@ pub struct Server {
     health: HealthReporter,
     pulse: Arc<Pulse>,
     services: Vec<&'static str>,
+    tls: Option<Current<ServerTls>>,
 }
 
 impl Server {
@@ -87,6 +95,13 @@ impl Server {
         self.health.clone()
     }
 
+    /// Makes the server speak TLS on its listener, and nothing else. What is replaced counts from the next connection on.
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<Current<ServerTls>>) -> Self {
+        self.tls = Some(tls.into());
+        self
+    }
+
     /// Serves on the listener until `shutdown` is done and the calls under way have ended.
     ///
     /// At `shutdown` no further connection is taken, health says so, and watches end with `UNAVAILABLE`; what then
@@ -99,6 +114,27 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServerError> {
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .with_keepalive(Some(self.limits.keepalive_interval));
+        match self.tls.clone() {
+            None => self.serve_incoming(incoming, shutdown).await,
+            Some(tls) => {
+                let incoming = handshakes(self.name, incoming, tls, &self.limits);
+                Box::pin(self.serve_incoming(incoming, shutdown)).await
+            }
+        }
+    }
+
+    /// Serves on these connections.
+    async fn serve_incoming<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>> + Send,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let Self { name, routes, rules, limits, cors, pulse, .. } = self;
         let stopping = rules.stopping().clone();
         let stop = stopping.clone();
@@ -107,9 +143,6 @@ impl Server {
             pulse.stop().await;
             stop.cancel();
         };
-        let incoming = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .with_keepalive(Some(limits.keepalive_interval));
         let serving = tonic::transport::Server::builder()
             .accept_http1(true)
             .http2_max_header_list_size(limits.max_header_bytes)

@@ -10,13 +10,18 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderValue, Request, Response};
 use sluice_auth::Principal;
 use sluice_domain::Secret;
+use sluice_runtime::Current;
 use thiserror::Error;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
-use tower::Service;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
+use tower::{BoxError, Service};
 
 use crate::server::{Door, InProcess};
+use crate::tls::{ClientTls, TlsError};
+
+mod dial;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -39,6 +44,23 @@ pub enum TransportError {
     /// The token cannot stand in a header.
     #[error("the token has characters that no token has")]
     Token,
+    /// The system's authorities can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A token that goes with calls.
+#[derive(Clone)]
+pub struct BearerToken(HeaderValue);
+
+/// What a transport shows of its owner, and whom it believes. What is replaced counts from the next call (the token) or the next
+/// connection (TLS) on.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// Goes with every call that has no `authorization` of its own.
+    pub token: Option<Current<BearerToken>>,
+    /// For `https://`; without it the authorities are believed that the system believes, and no certificate is shown.
+    pub tls: Option<Current<ClientTls>>,
 }
 
 /// A way to a server, over the network or in the same process; cheap to clone.
@@ -49,31 +71,49 @@ pub struct Transport(Way);
 
 #[derive(Clone)]
 enum Way {
-    Remote { channel: Channel, authorization: Option<HeaderValue> },
+    Remote { channel: Channel, token: Option<Current<BearerToken>> },
     InProcess { door: Door<Routes>, principal: Arc<Principal> },
 }
 
 impl Transport {
-    /// A way over the network, which connects with the first call and again whenever the connection is lost. The token
+    /// A way over the network, which connects with the first call and again whenever the connection is lost: in clear to
+    /// `http://…`, over TLS to `https://…`, where the authorities are believed that the system believes. The token
     /// goes with every call that has no `authorization` of its own. Call it from within a Tokio runtime.
     ///
     /// # Errors
-    /// When the address or the token cannot be used; a server that does not answer shows in the calls.
+    /// When the address or the token cannot be used; a server that does not answer, or is not believed, shows in the calls.
     pub fn connect(address: &str, token: Option<&Secret>) -> Result<Self, TransportError> {
+        let token = token.map(BearerToken::new).transpose()?.map(Current::new);
+        Self::connect_with(address, Credentials { token, tls: None })
+    }
+
+    /// As [`Transport::connect`], with credentials that may be replaced while it is in use.
+    ///
+    /// # Errors
+    /// As [`Transport::connect`]; also when there is TLS in the credentials, and the address is not `https://…`.
+    pub fn connect_with(address: &str, credentials: Credentials) -> Result<Self, TransportError> {
+        let Credentials { token, tls } = credentials;
         let refused = |reason: String| TransportError::Address { address: address.to_owned(), reason };
-        let endpoint =
-            Endpoint::from_shared(address.to_owned()).map_err(|error| refused(error.to_string()))?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(refused("it must begin with `http://` and have a host".to_owned()));
-        }
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .connect_lazy();
-        Ok(Self(Way::Remote { channel, authorization: token.map(authorization).transpose()? }))
+        let uri: Uri = address.parse().map_err(|error: http::uri::InvalidUri| refused(error.to_string()))?;
+        let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
+            return Err(refused("it must have a host".to_owned()));
+        };
+        let channel = match uri.scheme_str() {
+            Some("http") if tls.is_none() => endpoint(uri).connect_lazy(),
+            Some("http") => return Err(refused("it must begin with `https://`".to_owned())),
+            Some("https") => {
+                let name =
+                    dial::name(host).ok_or_else(|| refused("its host is no name of a server".to_owned()))?;
+                let tls = tls.map_or_else(|| ClientTls::system().map(Current::new), Ok)?;
+                // TLS is ours, so that a renewed certificate counts at the next connection; to tonic it is a plain one.
+                let dialled = dial::address(host, uri.port_u16());
+                let dialled =
+                    dialled.parse().map_err(|error: http::uri::InvalidUri| refused(error.to_string()))?;
+                endpoint(dialled).origin(uri).connect_with_connector_lazy(dial::connector(name, tls))
+            }
+            _ => return Err(refused("it must begin with `https://` or `http://`".to_owned())),
+        };
+        Ok(Self(Way::Remote { channel, token }))
     }
 
     pub(crate) fn in_process(door: Door<Routes>, principal: Arc<Principal>) -> Self {
@@ -81,32 +121,72 @@ impl Transport {
     }
 }
 
-fn authorization(token: &Secret) -> Result<HeaderValue, TransportError> {
-    let text = Secret::new(format!("Bearer {}", token.expose()));
-    let mut value = HeaderValue::from_str(text.expose()).map_err(|_| TransportError::Token)?;
-    value.set_sensitive(true);
-    Ok(value)
+fn endpoint(uri: Uri) -> Endpoint {
+    Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+}
+
+/// What a call comes to that did not get through. A connection that broke is `UNAVAILABLE`, as gRPC has it; tonic says `UNKNOWN`.
+fn broken(error: tonic::transport::Error) -> BoxError {
+    let cause = root(&error).to_string();
+    let status = Status::from_error(error.into());
+    let status = match status.code() {
+        Code::Unknown => Status::unavailable(format!("the connection broke: {cause}")),
+        _ => status,
+    };
+    status.into()
+}
+
+fn root<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}
+
+impl BearerToken {
+    /// A token as it is minted.
+    ///
+    /// # Errors
+    /// When it cannot stand in a header.
+    pub fn new(token: &Secret) -> Result<Self, TransportError> {
+        let text = Secret::new(format!("Bearer {}", token.expose()));
+        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| TransportError::Token)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken")
+    }
 }
 
 impl Service<Request<Body>> for Transport {
     type Response = Response<Body>;
-    type Error = tonic::transport::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, tonic::transport::Error>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match &mut self.0 {
-            Way::Remote { channel, .. } => channel.poll_ready(context),
+            Way::Remote { channel, .. } => channel.poll_ready(context).map_err(broken),
             Way::InProcess { door, .. } => door.poll_ready(context).map_err(|never| match never {}),
         }
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         match &mut self.0 {
-            Way::Remote { channel, authorization } => {
-                if let Some(value) = authorization {
-                    request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| value.clone());
+            Way::Remote { channel, token } => {
+                if let Some(token) = token {
+                    request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| token.get().0.clone());
                 }
-                Box::pin(channel.call(request))
+                let answer = channel.call(request);
+                Box::pin(async move { answer.await.map_err(broken) })
             }
             Way::InProcess { door, principal } => {
                 // As over the network, nothing but the message and its metadata arrives.
@@ -134,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_and_tokens_that_cannot_be_used_are_refused() {
-        for bad in ["", "localhost:50051", "/path", "ftp://localhost", "https://localhost:50051", "http://"] {
+        for bad in ["", "localhost:50051", "/path", "ftp://localhost", "http://", "https://"] {
             let refused = Transport::connect(bad, None);
             assert!(matches!(refused, Err(TransportError::Address { .. })), "{bad}");
         }
@@ -147,6 +227,6 @@ mod tests {
     async fn debug_print_shows_no_token() {
         let token = Secret::new("canary-7f3a");
         let transport = Transport::connect("http://localhost:50051", Some(&token)).unwrap();
-        assert!(!format!("{transport:?} {:?}", authorization(&token).unwrap()).contains("canary"));
+        assert!(!format!("{transport:?} {:?}", BearerToken::new(&token).unwrap()).contains("canary"));
     }
 }

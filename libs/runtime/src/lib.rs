@@ -3,6 +3,7 @@
 //! Who is here:
 //! - [`Clock`]: what time it is and when it is time; [`ManualClock`] moves it in tests;
 //! - [`Entropy`]: random bytes, from the system or from a seed;
+//! - [`Current`]: a value that may be replaced while it is in use;
 //! - [`config`]: settings from a file, the environment and flags, in that order of weight;
 //! - [`HumanSpan`] and [`human_span`]: lengths of time as people write them, `250ms`, `15s`, `3d`;
 //! - [`Supervisor`]: the tasks of the process; one that fails takes the whole process down, visibly;
@@ -10,12 +11,14 @@
 
 mod clock;
 pub mod config;
+mod current;
 mod entropy;
 pub mod human_span;
 mod shutdown;
 mod tasks;
 
 pub use clock::{Clock, ManualClock};
+pub use current::Current;
 pub use entropy::Entropy;
 pub use human_span::{HumanSpan, HumanSpanError};
 pub use shutdown::Shutdown;

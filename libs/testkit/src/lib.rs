@@ -4,7 +4,8 @@
 //! - [`on_each_backend`], [`databases`], [`TestDatabase`]: a fresh database for each test, on SQLite and on PostgreSQL;
 //! - [`TestTime`]: one hand that moves the time of the test and of its database together;
 //! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called;
-//! - [`FaultProxy`]: a TCP proxy on loopback that can be cut.
+//! - [`FaultProxy`]: a TCP proxy on loopback that can be cut;
+//! - [`Authority`], [`Certified`]: certificates, good ones and others.
 //!
 //! Use it with the real tokio time (not `start_paused`): databases and sockets do not wait for a clock that jumps.
 
@@ -15,12 +16,14 @@
     reason = "a test has no better use for an error than to fail"
 )]
 
+mod authority;
 mod cluster;
 mod database;
 mod proxy;
 mod receiver;
 mod time;
 
+pub use authority::{Authority, Certified};
 pub use database::{TestDatabase, databases, on_each_backend, postgres, sqlite};
 pub use proxy::FaultProxy;
 pub use receiver::{Answer, Hit, Receiver};

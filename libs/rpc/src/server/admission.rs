@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
 use sluice_auth::{AccessTable, Decision, Principal, Verifier};
 use sluice_domain::{Reason, Span, Timestamp, Violations};
+use sluice_runtime::Current;
 use sluice_telemetry::TraceContext;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -27,7 +28,7 @@ const TRACEPARENT: &str = "traceparent";
 
 /// The rules that calls are let in by; one for each server.
 pub(crate) struct Rules {
-    verifier: Verifier,
+    verifier: Current<Verifier>,
     access: AccessTable,
     watches: HashSet<String>,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -54,7 +55,7 @@ pub(crate) struct Admitted {
 
 impl Rules {
     pub(crate) fn new(
-        verifier: Verifier,
+        verifier: Current<Verifier>,
         access: AccessTable,
         watches: HashSet<String>,
         now: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -148,6 +149,7 @@ impl Rules {
     fn verified(&self, headers: &HeaderMap) -> Result<Principal, Status> {
         let token = bearer(headers)?;
         self.verifier
+            .get()
             .verify(token, self.now())
             .map_err(|error| Fault::unauthenticated(error.to_string()).into())
     }

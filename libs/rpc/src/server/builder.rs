@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use prost_types::FileDescriptorSet;
 use sluice_auth::{Access, AccessTable, Verifier};
 use sluice_domain::Timestamp;
+use sluice_runtime::Current;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
@@ -144,13 +145,14 @@ impl ServerBuilder {
         self
     }
 
-    /// The server, if its access table has a row for each of its RPCs and no other.
+    /// The server, if its access table has a row for each of its RPCs and no other. A verifier that is replaced judges from the next
+    /// call on.
     ///
     /// # Errors
     /// What does not fit.
     pub fn build(
         self,
-        verifier: Verifier,
+        verifier: impl Into<Current<Verifier>>,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Result<Server, ServerError> {
         if let Some(error) = self.broken {
@@ -200,7 +202,7 @@ impl ServerBuilder {
             routes.add_service(reflection().build_v1().map_err(refused)?);
             routes.add_service(reflection().build_v1alpha().map_err(refused)?);
         }
-        let rules = Rules::new(verifier, access, watches, Box::new(move || now()), &self.limits);
+        let rules = Rules::new(verifier.into(), access, watches, Box::new(move || now()), &self.limits);
         Ok(Server {
             name: self.name,
             routes: routes.routes().prepare(),
@@ -210,6 +212,7 @@ impl ServerBuilder {
             health,
             pulse,
             services: self.services,
+            tls: None,
         })
     }
 }

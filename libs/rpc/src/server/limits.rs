@@ -38,6 +38,10 @@ pub struct Limits {
     pub keepalive_interval: Duration,
     /// How long the answer may take.
     pub keepalive_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// TLS handshakes under way at once on one listener; beyond it the oldest is given up.
+    pub max_handshakes: usize,
     /// After this time a connection takes no further calls, so that clients spread over all replicas.
     pub max_connection_age: Duration,
     /// How long calls under way may take to end once the server stops.
@@ -56,6 +60,8 @@ impl Default for Limits {
             streams_per_connection: 256,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
+            handshake: Duration::from_secs(5),
+            max_handshakes: 256,
             max_connection_age: Duration::from_secs(30 * 60),
             drain: Duration::from_secs(20),
         }

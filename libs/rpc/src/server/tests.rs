@@ -4,6 +4,7 @@ mod admission;
 mod building;
 mod network;
 mod running;
+mod tls;
 
 use std::convert::Infallible;
 use std::future;
