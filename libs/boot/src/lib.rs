@@ -12,6 +12,7 @@ mod settings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use serde::de::DeserializeOwned;
@@ -20,12 +21,16 @@ use sluice_runtime::{BoxError, Clock, Entropy, Shutdown, Supervisor};
 use sluice_storage::{Database, Options};
 use sluice_telemetry::TelemetryConfig;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 pub use error::BootError;
 pub use settings::{Log, Process, TokenKey, Tokens, Upstream};
 
 /// Variables of `sluice`, which may run in the same environment.
 const OF_THE_COMMANDS: [&str; 1] = ["DATA"];
+
+/// How long the last spans have to leave, if that much is left of the drain.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// The command line of a service binary.
 #[derive(Debug, Parser)]
@@ -92,11 +97,12 @@ where
     let settings: S = sluice_runtime::config::load_beside(file, "SLUICE_", &OF_THE_COMMANDS, flags)?;
     let process = settings.process().clone();
     process.check()?;
-    let _telemetry = sluice_telemetry::init(&TelemetryConfig {
+    let telemetry = sluice_telemetry::init(&TelemetryConfig {
         service_name: name.to_owned(),
         filter: process.log.filter.clone(),
         json: process.log.json,
         otlp_endpoint: process.log.otlp_endpoint.clone(),
+        trace_ratio: process.log.trace_ratio,
     })?;
     tracing::info!(?settings, "starting");
     let supervisor = Supervisor::new(Shutdown::on_signal()?);
@@ -130,7 +136,12 @@ where
             server.serve(listener, async move { shutdown.triggered().await }).await
         });
     }
-    Ok(supervisor.run(process.drain_within.to_duration()).await?)
+    supervisor.shutdown().triggered().await;
+    let drain_by = Instant::now() + process.drain_within.to_duration();
+    let drained = supervisor.run(process.drain_within.to_duration()).await;
+    // The last spans have what is left of the time, and no more.
+    telemetry.shutdown(drain_by.saturating_duration_since(Instant::now()).min(LAST_SPANS));
+    Ok(drained?)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {

@@ -71,6 +71,8 @@ pub struct Log {
     pub json: bool,
     /// `log.otlp_endpoint`: where a collector takes spans.
     pub otlp_endpoint: Option<String>,
+    /// `log.trace_ratio`: of the traces that begin here, the share that is recorded, 0 to 1; a caller's own decision stands.
+    pub trace_ratio: f64,
 }
 
 /// Another of Sluice's services, asked over its internal listener.
@@ -85,7 +87,7 @@ pub struct Upstream {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None }
+        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None, trace_ratio: 1.0 }
     }
 }
 

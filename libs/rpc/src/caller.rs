@@ -1,9 +1,8 @@
-//! Who calls a handler, and in which trace: what the door left in the request's extensions.
+//! Who calls a handler: what the door left in the request's extensions.
 
 use std::sync::Arc;
 
 use sluice_auth::Principal;
-use sluice_telemetry::TraceContext;
 
 use crate::fault::Fault;
 
@@ -20,11 +19,6 @@ pub fn principal<T>(request: &tonic::Request<T>) -> Result<&Principal, Fault> {
     caller.map(|caller| caller.0.as_ref()).ok_or_else(|| Fault::unauthenticated("this call needs a token"))
 }
 
-/// The span that the caller says is the parent of this call; `None` without a valid `traceparent`.
-pub fn trace_context<T>(request: &tonic::Request<T>) -> Option<TraceContext> {
-    request.extensions().get::<TraceContext>().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +27,5 @@ mod tests {
     #[test]
     fn a_request_that_came_through_no_door_has_no_principal() {
         assert_eq!(principal(&tonic::Request::new(())).unwrap_err().code(), Code::Unauthenticated);
-        assert_eq!(trace_context(&tonic::Request::new(())), None);
     }
 }

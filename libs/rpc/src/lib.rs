@@ -7,7 +7,7 @@
 //! - [`ServerTls`] and [`ClientTls`]: what the two sides show of themselves, and whom they believe;
 //! - [`Fault`]: the one way to a refusal, with its reason, metadata and field violations; [`Refusal`] is how a
 //!   client reads it;
-//! - [`principal`] and [`trace_context`]: who calls, and in which trace;
+//! - [`principal`]: who calls. Which trace a call belongs to is `sluice_telemetry::current_trace_context` while it is answered;
 //! - [`ResourceName`] and [`AccountName`]: `accounts/{account}/webhooks/{webhook}`;
 //! - [`convert`]: instants and lengths of time on the wire.
 
@@ -18,9 +18,10 @@ mod fault;
 mod name;
 mod server;
 mod tls;
+mod trace;
 mod transport;
 
-pub use caller::{principal, trace_context};
+pub use caller::principal;
 pub use fault::{DOMAIN, Fault, Refusal, code_of, fault_of};
 pub use name::{AccountName, Collection, NameFormatError, ResourceName};
 pub use server::{

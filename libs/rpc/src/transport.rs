@@ -20,6 +20,7 @@ use tower::{BoxError, Service};
 
 use crate::server::{Door, InProcess};
 use crate::tls::{ClientTls, TlsError};
+use crate::trace::{self, Peer};
 
 mod dial;
 
@@ -65,13 +66,14 @@ pub struct Credentials {
 
 /// A way to a server, over the network or in the same process; cheap to clone.
 ///
-/// Metadata that the caller sets, `traceparent` among it, arrives either way.
+/// Metadata that the caller sets arrives either way. Each call has a span, whose `traceparent` goes with it: below the one that
+/// the caller sets, else below the current one.
 #[derive(Clone)]
 pub struct Transport(Way);
 
 #[derive(Clone)]
 enum Way {
-    Remote { channel: Channel, token: Option<Current<BearerToken>> },
+    Remote { channel: Channel, token: Option<Current<BearerToken>>, peer: Peer },
     InProcess { door: Door<Routes>, principal: Arc<Principal> },
 }
 
@@ -98,6 +100,7 @@ impl Transport {
         let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
             return Err(refused("it must have a host".to_owned()));
         };
+        let peer = Peer::of(&uri);
         let channel = match uri.scheme_str() {
             Some("http") if tls.is_none() => endpoint(uri).connect_lazy(),
             Some("http") => return Err(refused("it must begin with `https://`".to_owned())),
@@ -113,7 +116,7 @@ impl Transport {
             }
             _ => return Err(refused("it must begin with `https://` or `http://`".to_owned())),
         };
-        Ok(Self(Way::Remote { channel, token }))
+        Ok(Self(Way::Remote { channel, token, peer }))
     }
 
     pub(crate) fn in_process(door: Door<Routes>, principal: Arc<Principal>) -> Self {
@@ -131,14 +134,13 @@ fn endpoint(uri: Uri) -> Endpoint {
 }
 
 /// What a call comes to that did not get through. A connection that broke is `UNAVAILABLE`, as gRPC has it; tonic says `UNKNOWN`.
-fn broken(error: tonic::transport::Error) -> BoxError {
+fn broken(error: tonic::transport::Error) -> Status {
     let cause = root(&error).to_string();
     let status = Status::from_error(error.into());
-    let status = match status.code() {
+    match status.code() {
         Code::Unknown => Status::unavailable(format!("the connection broke: {cause}")),
         _ => status,
-    };
-    status.into()
+    }
 }
 
 fn root<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
@@ -174,26 +176,36 @@ impl Service<Request<Body>> for Transport {
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match &mut self.0 {
-            Way::Remote { channel, .. } => channel.poll_ready(context).map_err(broken),
+            Way::Remote { channel, .. } => channel.poll_ready(context).map_err(|error| broken(error).into()),
             Way::InProcess { door, .. } => door.poll_ready(context).map_err(|never| match never {}),
         }
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let mut span = trace::asking(&mut request);
         match &mut self.0 {
-            Way::Remote { channel, token } => {
+            Way::Remote { channel, token, peer } => {
+                peer.told(&mut span);
                 if let Some(token) = token {
                     request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| token.get().0.clone());
                 }
                 let answer = channel.call(request);
-                Box::pin(async move { answer.await.map_err(broken) })
+                Box::pin(async move {
+                    let answer = answer.await.map_err(broken);
+                    trace::heard(&mut span, answer.as_ref());
+                    answer.map_err(BoxError::from)
+                })
             }
             Way::InProcess { door, principal } => {
                 // As over the network, nothing but the message and its metadata arrives.
                 *request.extensions_mut() = Extensions::new();
                 request.extensions_mut().insert(InProcess(Arc::clone(principal)));
                 let answer = door.call(request);
-                Box::pin(async move { answer.await.map_err(|never| match never {}) })
+                Box::pin(async move {
+                    let answer = answer.await.map_err(|never| match never {});
+                    trace::heard(&mut span, answer.as_ref());
+                    answer.map_err(BoxError::from)
+                })
             }
         }
     }

@@ -3,9 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 use thiserror::Error;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+/// The flags we know and hand on: sampled, and that the trace id is random (level 2 of the specification).
+const KNOWN_FLAGS: u8 = 0b11;
+
+tokio::task_local! {
+    static CURRENT: TraceContext;
+}
 
 /// The text is not a `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -26,7 +32,7 @@ impl TraceContext {
     /// The context of these ids; `None` when one of them is all zero.
     pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8) -> Option<Self> {
         let valid = trace_id != [0; 16] && span_id != [0; 8];
-        valid.then_some(Self { trace_id, span_id, flags })
+        valid.then_some(Self { trace_id, span_id, flags: flags & KNOWN_FLAGS })
     }
 
     /// The trace's id, 16 bytes.
@@ -39,7 +45,7 @@ impl TraceContext {
         self.span_id
     }
 
-    /// The trace flags as they came.
+    /// The trace flags, as far as they have a meaning.
     pub const fn flags(&self) -> u8 {
         self.flags
     }
@@ -54,12 +60,46 @@ impl TraceContext {
         format!("{:032x}", u128::from_be_bytes(self.trace_id))
     }
 
-    /// A span below this one, in the same trace, with these random bytes as its id (the last is made 1 if all are 0).
+    /// The span's id as 16 lower-case hexadecimal digits.
+    pub fn span_id_hex(&self) -> String {
+        format!("{:016x}", u64::from_be_bytes(self.span_id))
+    }
+
+    /// The same, recorded or not.
+    pub(crate) const fn with_sampled(self, sampled: bool) -> Self {
+        Self { flags: self.flags & !1 | sampled as u8, ..self }
+    }
+
+    /// The first span of a new trace.
+    pub fn root(sampled: bool) -> Self {
+        let mut trace_id = RandomIdGenerator::default().new_trace_id().to_bytes();
+        if trace_id == [0; 16] {
+            trace_id[15] = 1;
+        }
+        Self { trace_id, span_id: [0; 8], flags: u8::from(sampled) }.random_child()
+    }
+
+    /// A new span below this one, in the same trace.
+    pub fn random_child(&self) -> Self {
+        self.child(RandomIdGenerator::default().new_span_id().to_bytes())
+    }
+
+    /// A span below this one, in the same trace, with these bytes as its id (the last is made 1 if all are 0).
     pub fn child(&self, mut random: [u8; 8]) -> Self {
         if random == [0; 8] {
             random[7] = 1;
         }
         Self { span_id: random, ..*self }
+    }
+
+    /// The work, with this as the current context whenever it is at it. Tasks that it spawns begin without.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self, work)
+    }
+
+    /// Does something with this as the current context.
+    pub fn within<T>(self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self, work)
     }
 }
 
@@ -100,8 +140,9 @@ fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], TraceContextError> {
 impl fmt::Display for TraceContext {
     /// The value of a `traceparent` header, version 00.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trace_id = u128::from_be_bytes(self.trace_id);
         let span_id = u64::from_be_bytes(self.span_id);
-        write!(f, "00-{}-{span_id:016x}-{:02x}", self.trace_id_hex(), self.flags)
+        write!(f, "00-{trace_id:032x}-{span_id:016x}-{:02x}", self.flags)
     }
 }
 
@@ -111,19 +152,13 @@ impl fmt::Debug for TraceContext {
     }
 }
 
-/// The context of the current tracing span; `None` outside of spans and when spans are not sent anywhere.
+/// The context of the call or attempt that is at work here; `None` outside of them.
 pub fn current_trace_context() -> Option<TraceContext> {
-    let context = tracing::Span::current().context();
-    let span = context.span().span_context().clone();
-    TraceContext::new(span.trace_id().to_bytes(), span.span_id().to_bytes(), span.trace_flags().to_u8())
+    CURRENT.try_with(|context| *context).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::TracerProvider as _;
-    use opentelemetry_sdk::trace::SdkTracerProvider;
-    use tracing_subscriber::layer::SubscriberExt as _;
-
     use super::*;
 
     const SPECIMEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -171,22 +206,23 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_a_context_only_when_they_go_somewhere() {
-        let provider = SdkTracerProvider::builder().build();
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            assert_eq!(current_trace_context(), None);
-            let outer = tracing::info_span!("outer").entered();
-            let first = current_trace_context().unwrap();
-            let inner = tracing::info_span!("inner").entered();
-            let second = current_trace_context().unwrap();
-            drop((inner, outer));
-            assert_eq!(first.trace_id(), second.trace_id());
-            assert_ne!(first.span_id(), second.span_id());
+    fn flags_without_a_meaning_are_not_handed_on() {
+        let odd = SPECIMEN.replace("3331-01", "3331-ff").parse::<TraceContext>().unwrap();
+        assert_eq!((odd.flags(), odd.is_sampled()), (3, true));
+    }
+
+    #[tokio::test]
+    async fn the_current_context_is_that_of_the_innermost_work() {
+        assert_eq!(current_trace_context(), None);
+        let outer = TraceContext::root(true);
+        let inner = outer.random_child();
+        let seen = outer.scope(async {
+            let before = current_trace_context();
+            inner.scope(tokio::task::yield_now()).await;
+            (before, inner.within(current_trace_context), current_trace_context())
         });
-        tracing::subscriber::with_default(tracing_subscriber::registry(), || {
-            let _span = tracing::info_span!("outer").entered();
-            assert_eq!(current_trace_context(), None);
-        });
+        assert_eq!(seen.await, (Some(outer), Some(inner), Some(outer)));
+        assert_eq!(current_trace_context(), None);
+        assert!(inner.trace_id() == outer.trace_id() && inner.span_id() != outer.span_id());
     }
 }

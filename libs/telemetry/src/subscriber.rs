@@ -1,42 +1,40 @@
 //! Sets the process's tracing subscriber up.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::SpanExporter;
 use thiserror::Error;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::export::{CountedProcessor, Tally};
+use crate::export::{Carrier, EXPORT_TIMEOUT};
+use crate::line::Traced;
+use crate::outbox::Outbox;
 
-/// How long one batch may take to reach the collector, and the last ones at the end.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Whose spans never go to the collector: they stem from the very connection that would carry them.
-const CARRIERS: [&str; 5] = ["h2", "hyper", "tonic", "tower", "opentelemetry"];
+/// How long a guard that is just dropped waits for the last spans to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a process tells, and whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TelemetryConfig {
     /// The service's name in traces, such as `sluice-registry`.
     pub service_name: String,
-    /// Directives such as `info` or `warn,sluice_dispatcher=debug`.
+    /// Directives such as `info` or `warn,sluice_dispatcher=debug`; they decide on lines, not on spans.
     pub filter: String,
     /// Lines as JSON objects instead of text.
     pub json: bool,
     /// Where an OTLP collector listens for gRPC, such as `http://localhost:4317`; without it no spans are sent.
     pub otlp_endpoint: Option<String>,
+    /// Of the traces that begin here, the share that is recorded, 0 to 1. A caller's own decision stands.
+    pub trace_ratio: f64,
 }
 
 /// Why telemetry could not be set up.
@@ -58,47 +56,36 @@ pub enum TelemetryError {
         /// What the exporter says.
         reason: String,
     },
-    /// An exporter needs a Tokio runtime around it.
-    #[error("spans can be sent to a collector only from within a Tokio runtime")]
-    NoRuntime,
+    /// The ratio is no share.
+    #[error("trace_ratio must be 0 to 1, not {0}")]
+    Ratio(f64),
+    /// The thread that carries spans does not start.
+    #[error("the thread that sends spans does not start: {0}")]
+    Thread(#[from] io::Error),
     /// The process has a subscriber already.
     #[error("telemetry was set up before in this process")]
     Twice,
 }
 
-/// Keeps the exporter going; sends what is still queued, for at most five seconds, when dropped.
+/// Keeps spans on their way; sends what is still queued, for at most two seconds, when dropped.
 ///
-/// Dropping blocks the thread: do it at the very end, with the runtime of several threads still there.
+/// Its end blocks the thread: let it be the very last.
 #[derive(Debug)]
 #[must_use = "spans still queued are lost unless the guard lives until the process ends"]
 pub struct Guard {
-    exporter: Option<Exporter>,
-}
-
-#[derive(Debug)]
-struct Exporter {
-    provider: SdkTracerProvider,
-    tally: Arc<Tally>,
+    carrier: Option<Carrier>,
 }
 
 impl Guard {
-    /// Spans that ended and that no collector has taken: still queued, or lost.
-    pub fn spans_outstanding(&self) -> u64 {
-        self.exporter.as_ref().map_or(0, |exporter| exporter.tally.outstanding())
+    /// Sends what is still queued, for at most that long, and says how many spans were lost in the life of the process.
+    pub fn shutdown(mut self, within: Duration) -> u64 {
+        self.end(within)
     }
 
-    /// Sends what is still queued, and says how many spans were lost in the life of the process.
-    pub fn shutdown(mut self) -> u64 {
-        self.end()
-    }
-
-    fn end(&mut self) -> u64 {
-        let Some(exporter) = self.exporter.take() else { return 0 };
-        let outcome = exporter.provider.shutdown_with_timeout(EXPORT_TIMEOUT);
-        let lost = exporter.tally.outstanding();
+    fn end(&mut self, within: Duration) -> u64 {
+        let lost = self.carrier.take().map_or(0, |carrier| carrier.end(within));
         if lost > 0 {
-            let reason = outcome.err().map(|error| error.to_string());
-            tracing::warn!(spans.lost = lost, reason, "spans were lost on the way to the collector");
+            tracing::warn!(spans.lost_in_all = lost, "spans never reached the collector");
         }
         lost
     }
@@ -106,24 +93,78 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.end();
+        self.end(LAST_WORDS);
     }
 }
 
-/// Sets the process's subscriber up. Call it once, from within the Tokio runtime if there is an OTLP endpoint.
+/// Sets the process's subscriber up. Call it once.
 ///
 /// # Errors
 /// When the configuration cannot be used, or a subscriber is set already.
 pub fn init(config: &TelemetryConfig) -> Result<Guard, TelemetryError> {
-    let (subscriber, guard) = subscriber(config, io::stderr)?;
+    let (subscriber, guard) = match &config.otlp_endpoint {
+        None => (subscriber(config, io::stderr, None)?, Guard { carrier: None }),
+        Some(endpoint) => {
+            let endpoint = endpoint.clone();
+            let (outbox, guard) = sending(config, move || otlp(&endpoint))?;
+            (subscriber(config, io::stderr, Some(outbox))?, guard)
+        }
+    };
     subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
     Ok(guard)
+}
+
+/// The same with a collector and a place for lines of the caller's own: for tests.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_with<W>(
+    config: &TelemetryConfig,
+    collector: impl SpanExporter + 'static,
+    lines: W,
+) -> Result<Guard, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (outbox, guard) = sending(config, move || Ok(collector))?;
+    subscriber(config, lines, Some(outbox))?.try_init().map_err(|_| TelemetryError::Twice)?;
+    Ok(guard)
+}
+
+fn sending<E: SpanExporter + 'static>(
+    config: &TelemetryConfig,
+    make: impl FnOnce() -> Result<E, TelemetryError> + Send + 'static,
+) -> Result<(Outbox, Guard), TelemetryError> {
+    if !(0.0..=1.0).contains(&config.trace_ratio) {
+        return Err(TelemetryError::Ratio(config.trace_ratio));
+    }
+    let (outbox, spans) = Outbox::new(config.trace_ratio);
+    let resource = Resource::builder()
+        .with_service_name(config.service_name.clone())
+        .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    let make = move || {
+        let mut exporter = make()?;
+        exporter.set_resource(&resource);
+        Ok(exporter)
+    };
+    let carrier = Carrier::start(make, spans, outbox.tally())?;
+    Ok((outbox, Guard { carrier: Some(carrier) }))
+}
+
+fn otlp(endpoint: &str) -> Result<OtlpExporter, TelemetryError> {
+    let exporter = OtlpExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT);
+    exporter.build().map_err(|error| TelemetryError::Endpoint {
+        endpoint: endpoint.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn subscriber<W>(
     config: &TelemetryConfig,
     writer: W,
-) -> Result<(impl Subscriber + Send + Sync + 'static, Guard), TelemetryError>
+    outbox: Option<Outbox>,
+) -> Result<impl Subscriber + Send + Sync + 'static, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -131,23 +172,7 @@ where
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&config.filter).map_err(
             |error| TelemetryError::Filter { filter: config.filter.clone(), reason: error.to_string() },
         )?;
-    let exporter = config
-        .otlp_endpoint
-        .as_deref()
-        .map(|endpoint| exporter(&config.service_name, endpoint))
-        .transpose()?;
-    let spans = exporter.as_ref().map(|exporter| {
-        tracing_opentelemetry::layer()
-            .with_tracer(exporter.provider.tracer("sluice"))
-            .with_filter(filter_fn(|about| !is_carrier(about.target())))
-    });
-    let subscriber = tracing_subscriber::registry().with(filter).with(spans).with(lines(config.json, writer));
-    Ok((subscriber, Guard { exporter }))
-}
-
-fn is_carrier(target: &str) -> bool {
-    let first = target.split("::").next().unwrap_or(target);
-    CARRIERS.iter().any(|carrier| first.split('_').next() == Some(*carrier))
+    Ok(tracing_subscriber::registry().with(filter).with(outbox).with(lines(config.json, writer)))
 }
 
 fn lines<S, W>(json: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -156,36 +181,19 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    if json { Box::new(lines.json().flatten_event(true)) } else { Box::new(lines.with_ansi(false)) }
-}
-
-fn exporter(service_name: &str, endpoint: &str) -> Result<Exporter, TelemetryError> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(TelemetryError::NoRuntime);
+    if json {
+        Box::new(lines.json().flatten_event(true).map_event_format(Traced::json))
+    } else {
+        Box::new(lines.with_ansi(false).map_event_format(Traced::text))
     }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .with_timeout(EXPORT_TIMEOUT)
-        .build()
-        .map_err(|error| TelemetryError::Endpoint {
-            endpoint: endpoint.to_owned(),
-            reason: error.to_string(),
-        })?;
-    let tally = Arc::default();
-    let provider = SdkTracerProvider::builder()
-        .with_resource(Resource::builder().with_service_name(service_name.to_owned()).build())
-        .with_span_processor(CountedProcessor::new(exporter, &tally))
-        .build();
-    Ok(Exporter { provider, tally })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::current_trace_context;
+    use crate::{Kind, Span, TraceContext, current_trace_context};
 
     fn config() -> TelemetryConfig {
         TelemetryConfig {
@@ -193,6 +201,7 @@ mod tests {
             filter: "info,quiet=off".into(),
             json: true,
             otlp_endpoint: None,
+            trace_ratio: 1.0,
         }
     }
 
@@ -210,14 +219,18 @@ mod tests {
         }
     }
 
-    fn written(config: &TelemetryConfig) -> String {
+    fn written(config: &TelemetryConfig, trace: Option<TraceContext>) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let (subscriber, _guard) = subscriber(config, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
+        let subscriber = subscriber(config, move || writer.clone(), None).unwrap();
+        let say = || {
             tracing::info!(noun.count = 3, "counted");
             tracing::debug!("too fine");
             tracing::error!(target: "quiet", "not asked for");
+        };
+        tracing::subscriber::with_default(subscriber, || match trace {
+            Some(trace) => trace.within(say),
+            None => say(),
         });
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
@@ -225,34 +238,59 @@ mod tests {
     #[test]
     fn only_what_the_filter_lets_through_is_written_one_line_each() {
         for json in [true, false] {
-            let text = written(&TelemetryConfig { json, ..config() });
+            let text = written(&TelemetryConfig { json, ..config() }, None);
             assert_eq!(text.lines().count(), 1, "{text}");
             assert_eq!(text.starts_with('{') && text.contains(r#""noun.count":3"#), json, "{text}");
+            assert!(!text.contains("trace_id"), "{text}");
         }
     }
 
     #[test]
-    fn an_unknown_filter_and_a_missing_runtime_are_refused() {
-        let filter = TelemetryConfig { filter: "a=b=c".into(), ..config() };
-        assert!(matches!(init(&filter), Err(TelemetryError::Filter { .. })));
-        let otlp = TelemetryConfig { otlp_endpoint: Some("http://127.0.0.1:1".into()), ..config() };
-        assert!(matches!(init(&otlp), Err(TelemetryError::NoRuntime)));
+    fn a_line_within_a_trace_ends_with_its_ids() {
+        let trace = TraceContext::root(false);
+        let (trace_id, span_id) = (trace.trace_id_hex(), trace.span_id_hex());
+        let json = written(&config(), Some(trace));
+        let ending = format!(r#","trace_id":"{trace_id}","span_id":"{span_id}"}}"#);
+        assert!(json.starts_with('{') && json.ends_with(&format!("{ending}\n")), "{json}");
+        assert!(json.contains(r#""noun.count":3"#), "{json}");
+        let text = written(&TelemetryConfig { json: false, ..config() }, Some(trace));
+        assert!(
+            text.ends_with(&format!("counted noun.count=3 trace_id={trace_id} span_id={span_id}\n")),
+            "{text}"
+        );
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_unusable_endpoint_is_refused_and_an_absent_collector_only_counted() {
+    #[test]
+    fn settings_that_cannot_be_used_are_refused() {
+        let filter = TelemetryConfig { filter: "a=b=c".into(), ..config() };
+        assert!(matches!(init(&filter), Err(TelemetryError::Filter { .. })));
+        for trace_ratio in [-0.1, 1.1, f64::NAN] {
+            let endpoint = Some("http://127.0.0.1:1".to_owned());
+            let odd = TelemetryConfig { trace_ratio, otlp_endpoint: endpoint, ..config() };
+            assert!(matches!(init(&odd), Err(TelemetryError::Ratio(_))));
+        }
         let unusable = TelemetryConfig { otlp_endpoint: Some("no url".into()), ..config() };
         assert!(matches!(init(&unusable), Err(TelemetryError::Endpoint { .. })));
-        let absent = TelemetryConfig { otlp_endpoint: Some("http://127.0.0.1:1".into()), ..config() };
-        let (subscriber, guard) = subscriber(&absent, io::sink).unwrap();
+    }
+
+    #[test]
+    fn spans_go_to_the_collector_whatever_the_log_filter_says_and_an_absent_one_only_counts() {
+        let config = TelemetryConfig { filter: "off".into(), ..config() };
+        let (outbox, guard) = sending(&config, || otlp("http://127.0.0.1:1")).unwrap();
+        let subscriber = subscriber(&config, io::sink, Some(outbox)).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..3 {
-                tracing::info_span!("work").in_scope(|| assert!(current_trace_context().is_some()));
+                drop(Span::start("work", Kind::Internal));
             }
-            tracing::info_span!(target: "h2::client", "carried").in_scope(|| ());
         });
-        assert_eq!(guard.spans_outstanding(), 3);
-        let lost = tokio::task::spawn_blocking(|| guard.shutdown()).await.unwrap();
-        assert_eq!(lost, 3);
+        assert_eq!(guard.shutdown(Duration::from_secs(60)), 3);
+    }
+
+    #[test]
+    fn without_a_collector_the_context_above_is_handed_on_and_a_new_trace_is_not_sampled() {
+        let above = TraceContext::root(true);
+        assert_eq!(above.within(|| Span::start("work", Kind::Internal).context()), above);
+        assert!(!Span::start("work", Kind::Internal).context().is_sampled());
+        assert_eq!(current_trace_context(), None);
     }
 }

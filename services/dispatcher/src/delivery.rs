@@ -1,12 +1,14 @@
 //! The way to receivers: from a claim and its target to a signed request, and from the answer to what the history keeps.
 
 mod request;
+mod trace;
 
 use std::fmt;
 
-use sluice_domain::{Span, Timestamp};
+use sluice_domain::Timestamp;
 use sluice_egress::{Answer, Egress, SendError};
-use sluice_runtime::{Clock, Entropy};
+use sluice_runtime::Clock;
+use sluice_telemetry::Span;
 
 use crate::attempt::{Attempt, KeptAnswer, Outcome, Verdict, judge, retry_after};
 use crate::claim::Claim;
@@ -14,12 +16,13 @@ use crate::execution::EndReason;
 use crate::redaction::{kept_body, kept_head};
 use crate::target::Target;
 
+pub use trace::Trace;
+
 /// Sends one request at a time; clones share one pool of connections.
 #[derive(Clone)]
 pub struct Courier {
     egress: Egress,
     clock: Clock,
-    entropy: Entropy,
 }
 
 /// What an attempt brought.
@@ -39,27 +42,41 @@ impl fmt::Debug for Courier {
 
 impl Courier {
     /// A courier that goes out through this door.
-    pub const fn new(egress: Egress, clock: Clock, entropy: Entropy) -> Self {
-        Self { egress, clock, entropy }
+    pub const fn new(egress: Egress, clock: Clock) -> Self {
+        Self { egress, clock }
     }
 
     /// Sends the delivery of a claim to its target, once.
-    pub async fn deliver(&self, claim: &Claim, target: &Target) -> Report {
+    pub async fn deliver(&self, claim: &Claim, target: &Target, trace: &Trace) -> Report {
+        let mut span = trace.begin(claim);
+        let (report, failure) = self.exchange(claim, target, trace, &mut span).await;
+        trace::came_out(&mut span, &report.attempt, failure);
+        report
+    }
+
+    /// The exchange, and what kind of failure it was, if it was one.
+    async fn exchange(
+        &self,
+        claim: &Claim,
+        target: &Target,
+        trace: &Trace,
+        span: &mut Span,
+    ) -> (Report, Option<&'static str>) {
         let dialled_at = self.clock.now();
         let blank = blank(claim);
-        let prepared = match request::prepare(claim, target, dialled_at, self.entropy.bytes()) {
+        let prepared = match request::prepare(claim, target, dialled_at, trace) {
             Ok(prepared) => prepared,
             Err(message) => {
-                let outcome =
-                    Outcome::Failed { reason: EndReason::TemplateRejected, message: message.clone() };
-                return Report {
-                    outcome,
-                    attempt: Attempt { verdict: Verdict::Failed, error: message, ..blank },
-                };
+                let reason = EndReason::TemplateRejected;
+                let outcome = Outcome::Failed { reason, message: message.clone() };
+                let attempt = Attempt { verdict: Verdict::Failed, error: message, ..blank };
+                return (Report { outcome, attempt }, Some(reason.as_str()));
             }
         };
+        trace::sent_to(span, &prepared.request.url);
         let sent = self.egress.send(prepared.request).await;
         let ended_at = self.clock.now();
+        let kind = sent.as_ref().err().map_or("STATUS", SendError::kind);
         let (outcome, answer) = match sent {
             Ok(answer) => read(&answer, target, ended_at),
             Err(error) => (failure(&error), None),
@@ -78,7 +95,8 @@ impl Courier {
             error,
             ..blank
         };
-        Report { outcome, attempt }
+        let failed = (outcome != Outcome::Succeeded).then_some(kind);
+        (Report { outcome, attempt }, failed)
     }
 }
 
@@ -89,7 +107,7 @@ fn blank(claim: &Claim) -> Attempt {
         verdict: Verdict::Started,
         started_at: claim.claimed_at,
         ended_at: None,
-        duration: Span::ZERO,
+        duration: sluice_domain::Span::ZERO,
         url_path: String::new(),
         request_headers: Vec::new(),
         answer: None,

@@ -79,7 +79,7 @@ impl Dispatcher {
         let nothing_under_way = Shutdown::new();
         let reporting =
             Reporting::start(&supervisor, nothing_under_way.clone(), store.clone(), alarm.clone());
-        let courier = Courier::new(egress, clock.clone(), entropy.clone());
+        let courier = Courier::new(egress, clock.clone());
         let shutdown = supervisor.shutdown().clone();
         let sending = Sending::new(SendingMeans {
             targets: targets.clone(),

@@ -96,7 +96,7 @@ impl Evaluator {
         Ok(Self {
             directory,
             automations: AutomationDoor { store, accounts: accounts.clone(), editor },
-            events: EventDoor { accounts, automations, dispatcher, clock, entropy },
+            events: EventDoor { accounts, automations, dispatcher, clock },
         })
     }
 

@@ -160,6 +160,7 @@ impl Settings {
             filter: self.telemetry.filter.clone(),
             json: self.telemetry.json,
             otlp_endpoint: self.telemetry.otlp_endpoint.clone(),
+            trace_ratio: self.telemetry.trace_ratio,
         }
     }
 

@@ -9,7 +9,6 @@ use http::{HeaderMap, Request};
 use sluice_auth::{AccessTable, Decision, Principal, Verifier};
 use sluice_domain::{Reason, Span, Timestamp, Violations};
 use sluice_runtime::Current;
-use sluice_telemetry::TraceContext;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -22,9 +21,6 @@ use crate::fault::Fault;
 
 /// When a shed call may be tried again.
 const SHED_RETRY: Span = Span::from_millis(500);
-
-/// The header with the caller's place in its trace.
-const TRACEPARENT: &str = "traceparent";
 
 /// The rules that calls are let in by; one for each server.
 pub(crate) struct Rules {
@@ -86,11 +82,21 @@ impl Rules {
         self.access.lists(path)
     }
 
+    /// Whether its calls have spans: those to health and reflection, and to what is not served here, have none.
+    pub(crate) fn traces(&self, path: &str) -> bool {
+        self.serves(path) && self.access.decide(path, None) != Decision::Allow
+    }
+
+    /// What lines call an RPC: only names that the contracts have.
+    pub(crate) fn name_of<'a>(&self, path: &'a str) -> &'a str {
+        if self.serves(path) { path.trim_start_matches('/') } else { "unknown" }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.now)()
     }
 
-    /// Lets the call in, leaving the caller and the trace in its extensions, or says why not.
+    /// Lets the call in, leaving the caller in its extensions, or says why not.
     ///
     /// Calls within the process take no place: they are part of one that has its own, or of a worker's bounded work.
     /// Nor do open calls, so that health is told under load, too; open streams have places of their own and end in time, since
@@ -131,12 +137,7 @@ impl Rules {
             return Err(Fault::overloaded(message, SHED_RETRY).with("account", account).into());
         }
 
-        let trace = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let trace = trace.and_then(|text| text.parse::<TraceContext>().ok());
         let asked = asked_for(request.headers());
-        if let Some(trace) = trace {
-            request.extensions_mut().insert(trace);
-        }
         if let Some(principal) = caller {
             request.extensions_mut().insert(Caller(principal));
         }

@@ -10,14 +10,16 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use sluice_auth::Principal;
 use sluice_domain::Violations;
+use sluice_telemetry::{Span, current_trace_context};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt as _};
-use tracing::{Instrument as _, Span};
 
 use super::admission::Rules;
 use super::watch::WatchBody;
+use crate::caller::Caller;
 use crate::fault::Fault;
+use crate::trace;
 
 /// Marks a request that was made in this process, with who vouches for it. A request from a socket cannot have it:
 /// extensions do not travel.
@@ -54,25 +56,49 @@ where
         let fresh = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, fresh);
         let rules = Arc::clone(&self.rules);
-        let span = span_of(&rules, &request);
+        let mut span = rules
+            .traces(request.uri().path())
+            .then(|| trace::answering(request.uri().path(), request.headers()));
+        let context = span.as_ref().map(Span::context);
         let answer = async move {
             let began = rules.now();
-            let response = answered(&rules, ready, request).await.unwrap_or_else(Status::into_http);
+            let uri = request.uri().clone();
+            let answer = answered(&rules, ready, request, span.as_mut()).await;
+            let response = answer.unwrap_or_else(Status::into_http);
+            if let Some(span) = &mut span {
+                trace::answered(span, &response);
+            }
             let code = code_of(&response);
-            Span::current().record("rpc.grpc.status_code", code);
             let micros = rules.now().since(began).as_micros();
-            tracing::debug!(rpc.grpc.status_code = code, rpc.duration_us = micros, "call answered");
+            tracing::debug!(
+                rpc.method = rules.name_of(uri.path()),
+                rpc.grpc.status_code = code,
+                rpc.duration_us = micros,
+                "call answered"
+            );
             Ok(response)
         };
-        Box::pin(answer.instrument(span))
+        match context {
+            Some(context) => Box::pin(context.scope(answer)),
+            None => Box::pin(answer),
+        }
     }
 }
 
-async fn answered<S>(rules: &Rules, inner: S, mut request: Request<Body>) -> Result<Response<Body>, Status>
+async fn answered<S>(
+    rules: &Rules,
+    inner: S,
+    mut request: Request<Body>,
+    span: Option<&mut Span>,
+) -> Result<Response<Body>, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let admitted = rules.admit(&mut request)?;
+    let caller = request.extensions().get::<Caller>();
+    if let (Some(span), Some(Caller(caller))) = (span, caller) {
+        trace::of_account(span, caller.account());
+    }
     let answer = AssertUnwindSafe(inner.oneshot(request)).catch_unwind();
     let outcome = match admitted.deadline {
         Some(deadline) => {
@@ -95,7 +121,8 @@ where
         return Ok(response);
     }
     let stopping = rules.stopping().clone();
-    Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.age, admitted.place))))
+    let context = current_trace_context();
+    Ok(response.map(|body| Body::new(WatchBody::new(body, stopping, admitted.age, admitted.place, context))))
 }
 
 /// What the transport refused by itself, in our words: a message that is too large or does not decode. Known by tonic's words,
@@ -114,23 +141,6 @@ fn explained(headers: &HeaderMap) -> Option<Fault> {
     let mut violations = Violations::new();
     violations.add("request", rule);
     Some(Fault::invalid(violations))
-}
-
-/// The call's span. Only names that the contracts have get into it, nothing else of the request.
-fn span_of(rules: &Rules, request: &Request<Body>) -> Span {
-    let path = request.uri().path();
-    let known = rules.serves(path);
-    let (service, method) =
-        path.trim_start_matches('/').split_once('/').filter(|_| known).unwrap_or(("unknown", "unknown"));
-    tracing::info_span!(
-        "rpc",
-        otel.kind = "server",
-        otel.name = %format_args!("{service}/{method}"),
-        rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = method,
-        rpc.grpc.status_code = tracing::field::Empty,
-    )
 }
 
 /// The number of the answer's code: a refusal has it in its headers, everything else went well so far.

@@ -4,6 +4,7 @@ mod admission;
 mod building;
 mod network;
 mod running;
+mod spans;
 mod tls;
 
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
 use sluice_auth::{Access, AccessTable, Grant, Key, Principal, Scope, Signer, Verifier};
 use sluice_domain::{Secret, Span, Timestamp};
-use sluice_telemetry::TraceContext;
+use sluice_telemetry::current_trace_context;
 use tokio::sync::{Notify, mpsc};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -94,7 +95,7 @@ impl Service<Request<Body>> for Victim {
                     let headers = response.headers_mut();
                     let Caller(caller) = request.extensions().get().unwrap();
                     headers.insert("user", caller.user().as_str().parse().unwrap());
-                    if let Some(trace) = request.extensions().get::<TraceContext>() {
+                    if let Some(trace) = current_trace_context() {
                         headers.insert("trace", trace.to_string().parse().unwrap());
                     }
                 }

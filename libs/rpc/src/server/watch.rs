@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 use sluice_domain::Span;
+use sluice_telemetry::TraceContext;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -24,15 +25,17 @@ pub(crate) struct WatchBody {
     end: Pin<Box<dyn Future<Output = &'static str> + Send>>,
     ended: bool,
     _place: Option<Place>,
+    context: Option<TraceContext>,
 }
 
 impl WatchBody {
-    /// An answer that ends once `stopping` is cancelled, or at this age.
+    /// An answer that ends once `stopping` is cancelled, or at this age; what it goes on to do belongs to the call's trace.
     pub(crate) fn new(
         inner: Body,
         stopping: CancellationToken,
         age: Option<Duration>,
         place: Option<Place>,
+        context: Option<TraceContext>,
     ) -> Self {
         let grown_old = async move {
             match age {
@@ -46,7 +49,7 @@ impl WatchBody {
                 () = grown_old => "the stream has lasted as long as one without a token may; ask again",
             }
         };
-        Self { inner, end: Box::pin(end), ended: false, _place: place }
+        Self { inner, end: Box::pin(end), ended: false, _place: place, context }
     }
 }
 
@@ -67,7 +70,12 @@ impl http_body::Body for WatchBody {
             let mut trailers = HeaderMap::new();
             return Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))));
         }
-        Pin::new(&mut self.inner).poll_frame(context)
+        let trace = self.context;
+        let inner = Pin::new(&mut self.inner);
+        match trace {
+            Some(trace) => trace.within(|| inner.poll_frame(context)),
+            None => inner.poll_frame(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,12 +3,13 @@
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use sluice_domain::Timestamp;
 use sluice_egress::Request;
-use sluice_telemetry::TraceContext;
 
 use crate::attempt::KeptHeader;
 use crate::claim::Claim;
 use crate::redaction::kept;
 use crate::target::Target;
+
+use super::Trace;
 
 /// A request ready to be sent, and what the history shows of it.
 pub(super) struct Prepared {
@@ -17,12 +18,12 @@ pub(super) struct Prepared {
     pub(super) headers: Vec<KeptHeader>,
 }
 
-/// Builds the request of a claim's attempt that is dialled at `now`; `span` is the new span's id.
+/// Builds the request of a claim's attempt that is dialled at `now`.
 pub(super) fn prepare(
     claim: &Claim,
     target: &Target,
     now: Timestamp,
-    span: [u8; 8],
+    trace: &Trace,
 ) -> Result<Prepared, String> {
     let delivery = claim.plan.deliveries.get(claim.step).ok_or("the delivery is not in the plan")?;
     let method =
@@ -49,9 +50,7 @@ pub(super) fn prepare(
     if let Some(cause) = claim.cause {
         headers.add("sluice-cause", &cause.to_string())?;
     }
-    if let Ok(context) = claim.traceparent.parse::<TraceContext>() {
-        headers.add("traceparent", &context.child(span).to_string())?;
-    }
+    headers.add("traceparent", &trace.attempt.to_string())?;
     if let Some((name, value)) = &target.authentication {
         headers.add_secret(name, value.expose())?;
     }

@@ -4,7 +4,7 @@ use proto::dispatcher::v1 as wire;
 use sluice_domain::{Action, AutomationId, DeliveryId, EventId, ExecutionId, Span, Timestamp, Violations};
 use sluice_rpc::convert::{from_duration, from_timestamp};
 use sluice_runtime::Entropy;
-use sluice_telemetry::TraceContext;
+use sluice_telemetry::{TraceContext, current_trace_context};
 
 use crate::execution::EventSummary;
 use crate::plan::{Delivery, Plan};
@@ -29,9 +29,15 @@ pub(super) fn new_event(item: wire::EnqueueItem, mint: &Mint<'_>) -> Result<NewE
     };
     let digest = <[u8; 32]>::try_from(item.digest.as_ref()).map_err(|_| "must be 32 bytes");
     let digest = broken.keep("digest", digest);
-    if !item.traceparent.is_empty() && item.traceparent.parse::<TraceContext>().is_err() {
-        broken.add("traceparent", "must be a W3C traceparent, or empty");
-    }
+    let traceparent = match item.traceparent.parse::<TraceContext>() {
+        Ok(trace) => trace,
+        Err(_) => {
+            if !item.traceparent.is_empty() {
+                broken.add("traceparent", "must be a W3C traceparent, or empty");
+            }
+            current_trace_context().unwrap_or_else(|| TraceContext::root(false))
+        }
+    };
     if item.executions.is_empty() {
         broken.add("executions", "must hold at least one");
     }
@@ -41,7 +47,7 @@ pub(super) fn new_event(item: wire::EnqueueItem, mint: &Mint<'_>) -> Result<NewE
         .collect();
     match (account, event, digest) {
         (Some(account), Some(event), Some(digest)) if broken.is_empty() => {
-            Ok(NewEvent { account, event, digest, traceparent: item.traceparent, executions })
+            Ok(NewEvent { account, event, digest, traceparent: traceparent.to_string(), executions })
         }
         _ => Err(broken),
     }

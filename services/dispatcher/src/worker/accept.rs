@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sluice_domain::AccountId;
 use sluice_runtime::{Clock, Shutdown, Supervisor};
 use sluice_storage::{Batcher, BatcherHandle, Closed, StorageError};
+use sluice_telemetry::{Kind, Span};
 
 use super::send::Sending;
 use super::{Alarm, Slots};
@@ -63,7 +64,19 @@ impl Accepting {
     /// # Errors
     /// `Closed` when the process is going away, else what the database said; in both cases nothing was accepted or it is in doubt.
     pub async fn accept(&self, event: NewEvent) -> Result<Result<Acceptance, StorageError>, Closed> {
-        self.0.submit(event).await
+        let mut span = Span::start("accept", Kind::Internal);
+        span.record(|record| {
+            record.set("sluice.account.id", event.account.to_string());
+            record.set("sluice.event.id", event.event.id.clone());
+            record.count("sluice.executions.count", event.executions.len());
+        });
+        let answer = self.0.submit(event).await;
+        span.record(|record| match &answer {
+            Ok(Ok(acceptance)) => record.set("sluice.accept.outcome", outcome(acceptance)),
+            Ok(Err(_)) => record.fail("database"),
+            Err(Closed) => record.fail("closing"),
+        });
+        answer
     }
 }
 
@@ -103,6 +116,16 @@ impl Means {
             *share = (*share).min(self.slots.share(account));
         }
         Room { total: self.slots.free(), shares }
+    }
+}
+
+/// What traces call it.
+const fn outcome(acceptance: &Acceptance) -> &'static str {
+    match acceptance {
+        Acceptance::Accepted(_) => "ACCEPTED",
+        Acceptance::Repeated(_) => "REPEATED",
+        Acceptance::IdReused => "EVENT_ID_REUSED",
+        Acceptance::BacklogFull { .. } => "BACKLOG_FULL",
     }
 }
 

@@ -11,7 +11,7 @@ use super::report::Reporting;
 use super::slots::Slots;
 use super::targets::Targets;
 use crate::claim::{Claim, Finish, Lease, Reported};
-use crate::delivery::{Courier, Report};
+use crate::delivery::{Courier, Report, Trace};
 use crate::execution::{End, EndReason, Next, Progress, after};
 use crate::retry::Schedule;
 use crate::target::ResolveError;
@@ -81,21 +81,26 @@ impl Sending {
 
 impl Means {
     async fn one(&self, claim: Claim, send_by: Timestamp) {
-        let (attempt, next) = self.try_once(&claim, send_by).await;
-        log(&claim, attempt.as_ref(), &next);
-        let finish = Finish {
-            account: claim.account,
-            seq: claim.seq,
-            token: claim.token,
-            attempt: attempt.map(|r| r.attempt),
-            next,
+        let trace = Trace::of(&claim);
+        let (report, next) = trace.enqueued.scope(self.try_once(&claim, send_by, &trace)).await;
+        let reported = async {
+            log(&claim, report.as_ref(), &next);
+            let execution = claim.execution;
+            let finish = Finish {
+                account: claim.account,
+                seq: claim.seq,
+                token: claim.token,
+                attempt: report.map(|report| report.attempt),
+                next,
+            };
+            if self.reporting.report(finish).await == Some(Reported::ClaimLost) {
+                tracing::warn!(execution.id = %execution, "a claim was lost before it was reported");
+            }
         };
-        if self.reporting.report(finish).await == Some(Reported::ClaimLost) {
-            tracing::warn!(execution.id = %claim.execution, "a claim was lost before it was reported");
-        }
+        trace.attempt.scope(reported).await;
     }
 
-    async fn try_once(&self, claim: &Claim, send_by: Timestamp) -> (Option<Report>, Next) {
+    async fn try_once(&self, claim: &Claim, send_by: Timestamp, trace: &Trace) -> (Option<Report>, Next) {
         let Some(delivery) = claim.plan.deliveries.get(claim.step) else {
             let end = End::failed(EndReason::TemplateRejected, "the delivery is not in the plan");
             return (None, Next::End(end));
@@ -114,27 +119,65 @@ impl Means {
         if self.clock.now() > send_by || self.shutdown.is_triggered() {
             return (None, Next::HandBack(Span::ZERO));
         }
-        let report = self.courier.deliver(claim, &target).await;
+        let report = trace.attempt.scope(self.courier.deliver(claim, &target, trace)).await;
         let progress = Progress { plan: &claim.plan, step: claim.step, retries: claim.retries };
         let next = after(&report.outcome, progress, &self.schedule, self.entropy.fraction());
         (Some(report), next)
     }
 }
 
-/// One wide line an attempt.
+/// One wide line an attempt; claims that ended otherwise have a line of their own.
 fn log(claim: &Claim, report: Option<&Report>, next: &Next) {
-    let attempt = report.map(|report| &report.attempt);
-    tracing::info!(
-        account.id = %claim.account,
-        execution.id = %claim.execution,
-        delivery.step = claim.step,
-        attempt.number = claim.attempt,
-        attempt.verdict = attempt.map_or("HANDED_BACK", |attempt| attempt.verdict.as_str()),
-        attempt.duration_us = attempt.map(|attempt| attempt.duration.as_micros()),
-        http.status = attempt.and_then(|attempt| attempt.answer.as_ref()).map(|answer| answer.status),
-        error = attempt.map(|attempt| attempt.error.as_str()),
-        trace = %claim.traceparent,
-        next = ?next,
-        "delivery.attempted"
-    );
+    let (end, after) = match next {
+        Next::End(end) => (Some(end), None),
+        Next::Retry(after) | Next::Advance { after, .. } | Next::HandBack(after) => (None, Some(*after)),
+    };
+    let delivery = claim.plan.deliveries.get(claim.step);
+    let answer = report.and_then(|report| report.attempt.answer.as_ref());
+    match (report, end) {
+        (Some(report), _) => tracing::info!(
+            account.id = %claim.account,
+            execution.id = %claim.execution,
+            delivery.id = delivery.map(|delivery| tracing::field::display(delivery.id)),
+            delivery.step = claim.step,
+            webhook.id = delivery.map(|delivery| tracing::field::display(delivery.webhook)),
+            attempt.number = claim.attempt,
+            attempt.outcome = report.attempt.verdict.as_str(),
+            attempt.duration_us = report.attempt.duration.as_micros(),
+            attempt.error = Some(report.attempt.error.as_str()).filter(|error| !error.is_empty()),
+            http.request.method = delivery.map(|delivery| delivery.method.as_str()),
+            http.response.status_code = answer.map(|answer| answer.status),
+            http.response.kept_bytes = answer.map(|answer| answer.body.len()),
+            next.kind = kind(next),
+            next.after_us = after.map(Span::as_micros),
+            execution.state = end.map(|end| end.state.as_str()),
+            execution.reason = end.and_then(|end| end.reason).map(EndReason::as_str),
+            "delivery.attempted"
+        ),
+        (None, Some(end)) => tracing::info!(
+            account.id = %claim.account,
+            execution.id = %claim.execution,
+            delivery.step = claim.step,
+            execution.state = end.state.as_str(),
+            execution.reason = end.reason.map(EndReason::as_str),
+            error = end.message,
+            "delivery.impossible"
+        ),
+        (None, None) => tracing::debug!(
+            account.id = %claim.account,
+            execution.id = %claim.execution,
+            delivery.step = claim.step,
+            next.after_us = after.map(Span::as_micros),
+            "delivery.handed_back"
+        ),
+    }
+}
+
+const fn kind(next: &Next) -> &'static str {
+    match next {
+        Next::End(_) => "END",
+        Next::Retry(_) => "RETRY",
+        Next::Advance { .. } => "ADVANCE",
+        Next::HandBack(_) => "HAND_BACK",
+    }
 }

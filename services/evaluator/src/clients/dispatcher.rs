@@ -6,7 +6,7 @@ use proto::dispatcher::v1::dispatch_service_client::DispatchServiceClient;
 use proto::dispatcher::v1::enqueue_result::Answer;
 use sluice_domain::{Event, ExecutionId};
 use sluice_rpc::{MAX_INTERNAL_BYTES, Transport};
-use sluice_telemetry::TraceContext;
+use sluice_telemetry::{Kind, Span};
 
 use super::convert;
 use super::refusal;
@@ -16,6 +16,9 @@ use crate::evaluate::PlannedExecution;
 
 /// What one message to the dispatcher may hold in items, in bytes: with room for its own frame.
 pub(crate) const MAX_ENQUEUE_BYTES: usize = MAX_INTERNAL_BYTES - 64 * 1024;
+
+/// What an item grows by when it is told its trace.
+const TRACEPARENT_BYTES: usize = 57;
 
 const NAME: &str = "the dispatcher";
 
@@ -39,20 +42,20 @@ pub(crate) struct Dispatcher {
 }
 
 impl Item {
-    /// What `event` set off in this trace.
-    pub(crate) fn new(event: &Event, trace: &TraceContext, executions: Vec<PlannedExecution>) -> Self {
+    /// What `event` set off.
+    pub(crate) fn new(event: &Event, executions: Vec<PlannedExecution>) -> Self {
         Self(wire::EnqueueItem {
             account: event.account.to_string(),
             event: Some(convert::summary(event)),
             digest: event.digest().to_vec().into(),
-            traceparent: trace.to_string(),
+            traceparent: String::new(),
             executions: executions.into_iter().map(convert::execution).collect(),
         })
     }
 
     /// Its bytes in a message.
     pub(crate) fn size(&self) -> usize {
-        self.0.encoded_len() + 8
+        self.0.encoded_len() + TRACEPARENT_BYTES + 8
     }
 }
 
@@ -63,22 +66,30 @@ impl Dispatcher {
         Self { client }
     }
 
-    /// Has the items' executions put on disk; an answer for each, in their order.
+    /// Has the items' executions put on disk; an answer for each, in their order. The span of it is kept with them: all that
+    /// becomes of them later is below it.
     ///
     /// # Errors
     /// When the call as a whole fails: then nothing is known of any of them.
     pub(crate) async fn enqueue(
         &self,
         items: Vec<Item>,
-        trace: &TraceContext,
     ) -> Result<Vec<Result<Accepted, EvaluatorError>>, EvaluatorError> {
+        let mut span = Span::start("enqueue", Kind::Producer);
         let asked = items.len();
-        let items = items.into_iter().map(|item| item.0).collect();
-        let mut request = tonic::Request::new(wire::EnqueueExecutionsRequest { items });
-        if let Ok(traceparent) = trace.to_string().parse() {
-            request.metadata_mut().insert("traceparent", traceparent);
+        span.record(|record| {
+            record.count("sluice.events.count", asked);
+            record.count("sluice.executions.count", items.iter().map(|item| item.0.executions.len()).sum());
+        });
+        let traceparent = span.context().to_string();
+        let traced = |Item(item)| wire::EnqueueItem { traceparent: traceparent.clone(), ..item };
+        let request = wire::EnqueueExecutionsRequest { items: items.into_iter().map(traced).collect() };
+        let mut client = self.client.clone();
+        let answer = span.context().scope(client.enqueue_executions(request)).await;
+        if answer.is_err() {
+            span.record(|record| record.fail("enqueue"));
         }
-        let answer = self.client.clone().enqueue_executions(request).await;
+        drop(span);
         let results = answer.map_err(|status| refusal::of_status(NAME, &status))?.into_inner().results;
         if results.len() != asked {
             let words = format!("{NAME} answered {} of {asked} events", results.len());

@@ -9,13 +9,14 @@ use proto::evaluator::v1::event_service_server::EventService;
 use sluice_auth::Principal;
 use sluice_domain::{AccountId, Violations};
 use sluice_rpc::{AccountName, Fault, MAX_MESSAGE_BYTES};
-use sluice_runtime::{Clock, Entropy};
-use sluice_telemetry::TraceContext;
+use sluice_runtime::Clock;
+use sluice_telemetry::{Kind, Span};
 use tonic::{Request, Response, Status};
 
 use super::convert_event::event;
+use super::judged::told;
 use super::refuse::item_error;
-use super::{answer, opened, trace};
+use super::{answer, opened};
 use crate::clients::dispatcher::{Accepted, Dispatcher, Item, MAX_ENQUEUE_BYTES};
 use crate::error::EvaluatorError;
 use crate::evaluate::{Judgement, evaluate};
@@ -33,14 +34,14 @@ pub(crate) struct EventDoor {
     pub(crate) automations: Arc<Automations>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) clock: Clock,
-    pub(crate) entropy: Entropy,
 }
 
 /// One state of an account, by which the events of one call are judged.
 struct Judge {
     view: Arc<AccountView>,
     automations: Arc<AutomationSet>,
-    trace: TraceContext,
+    /// Whether the event came by itself: one of a batch leaves a span only if it sets something off.
+    alone: bool,
 }
 
 /// What an event comes to before the dispatcher is asked.
@@ -56,16 +57,15 @@ impl EventDoor {
         &self,
         caller: &Principal,
         sent: wire::IngestEventRequest,
-        trace: TraceContext,
     ) -> Result<wire::IngestEventResponse, Fault> {
         let (parent, event) = self.read(sent).map_err(Fault::invalid)?;
         parent.open_to(caller)?;
         let AccountName(account) = parent;
-        let judge = self.judge(&account, trace).await?;
+        let judge = self.judge(&account, true).await?;
         match self.judged(&judge, event)? {
             Judged::Answered(outcome) => Ok(answered(outcome)),
             Judged::Pending(item) => {
-                let answer = self.dispatcher.enqueue(vec![*item], &trace).await?.pop();
+                let answer = self.dispatcher.enqueue(vec![*item]).await?.pop();
                 let none = || EvaluatorError::Internal("the dispatcher gave no answer".to_owned());
                 let taken = answer.ok_or_else(none)??;
                 Ok(accepted(&account, &taken))
@@ -77,7 +77,6 @@ impl EventDoor {
         &self,
         caller: &Principal,
         sent: wire::BatchIngestEventsRequest,
-        trace: TraceContext,
     ) -> Result<wire::BatchIngestEventsResponse, Fault> {
         let mut found = Violations::new();
         let parent = found.keep("parent", sent.parent.parse::<AccountName>());
@@ -88,8 +87,8 @@ impl EventDoor {
         let parent = parent.filter(|_| found.is_empty()).ok_or_else(|| Fault::invalid(found))?;
         parent.open_to(caller)?;
         let AccountName(account) = parent;
-        let judge = self.judge(&account, trace).await?;
-        let mut batch = Batch::new(&account, &self.dispatcher, trace, count);
+        let judge = self.judge(&account, false).await?;
+        let mut batch = Batch::new(&account, &self.dispatcher, count);
         for (place, sent) in sent.events.into_iter().enumerate() {
             match self.judged(&judge, event(Some(account.clone()), sent)) {
                 Ok(Judged::Answered(outcome)) => batch.answer(place, Answer::Response(answered(outcome))),
@@ -131,19 +130,27 @@ impl EventDoor {
         }
     }
 
-    async fn judge(&self, account: &AccountId, trace: TraceContext) -> Result<Judge, EvaluatorError> {
+    async fn judge(&self, account: &AccountId, alone: bool) -> Result<Judge, EvaluatorError> {
         let view = self.accounts.view(account).await?;
-        Ok(Judge { view, automations: self.automations.current(account).await?, trace })
+        Ok(Judge { view, automations: self.automations.current(account).await?, alone })
     }
 
     fn judged(&self, judge: &Judge, event: EventDraft) -> Result<Judged, EvaluatorError> {
         let incoming = check_event(event, self.clock.now()).map_err(EvaluatorError::Invalid)?;
-        match evaluate(&incoming, &judge.view, &judge.automations) {
+        let mut span = Span::start("evaluate", Kind::Internal);
+        let judgement = evaluate(&incoming, &judge.view, &judge.automations);
+        if judge.alone || matches!(judgement, Judgement::Fires(_) | Judgement::TooWide) {
+            span.record(|record| told(record, &incoming, &judge.automations, &judgement));
+            drop(span);
+        } else {
+            span.discard();
+        }
+        match judgement {
             Judgement::Suppressed => Ok(Judged::Answered(wire::IngestOutcome::Suppressed)),
             Judgement::NoMatch => Ok(Judged::Answered(wire::IngestOutcome::NoMatch)),
             Judgement::TooWide => Err(EvaluatorError::EventTooWide),
             Judgement::Fires(executions) => {
-                Ok(Judged::Pending(Box::new(Item::new(&incoming.event, &judge.trace, executions))))
+                Ok(Judged::Pending(Box::new(Item::new(&incoming.event, executions))))
             }
         }
     }
@@ -153,7 +160,6 @@ impl EventDoor {
 struct Batch<'a> {
     account: &'a AccountId,
     dispatcher: &'a Dispatcher,
-    trace: TraceContext,
     answers: Vec<Option<Answer>>,
     places: Vec<usize>,
     items: Vec<Item>,
@@ -163,18 +169,9 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(account: &'a AccountId, dispatcher: &'a Dispatcher, trace: TraceContext, count: usize) -> Self {
+    fn new(account: &'a AccountId, dispatcher: &'a Dispatcher, count: usize) -> Self {
         let answers = std::iter::repeat_with(|| None).take(count).collect();
-        Self {
-            account,
-            dispatcher,
-            trace,
-            answers,
-            places: Vec::new(),
-            items: Vec::new(),
-            bytes: 0,
-            broken: None,
-        }
+        Self { account, dispatcher, answers, places: Vec::new(), items: Vec::new(), bytes: 0, broken: None }
     }
 
     fn answer(&mut self, place: usize, answer: Answer) {
@@ -200,7 +197,7 @@ impl<'a> Batch<'a> {
             return;
         }
         if self.broken.is_none() {
-            match self.dispatcher.enqueue(items, &self.trace).await {
+            match self.dispatcher.enqueue(items).await {
                 Ok(results) => {
                     for (place, result) in places.into_iter().zip(results) {
                         let answer = match result {
@@ -245,17 +242,15 @@ impl EventService for EventDoor {
         &self,
         request: Request<wire::IngestEventRequest>,
     ) -> Result<Response<wire::IngestEventResponse>, Status> {
-        let trace = trace(&request, &self.entropy);
         let (caller, sent) = opened(request)?;
-        answer(self.ingest(&caller, sent, trace).await)
+        answer(self.ingest(&caller, sent).await)
     }
 
     async fn batch_ingest_events(
         &self,
         request: Request<wire::BatchIngestEventsRequest>,
     ) -> Result<Response<wire::BatchIngestEventsResponse>, Status> {
-        let trace = trace(&request, &self.entropy);
         let (caller, sent) = opened(request)?;
-        answer(self.ingest_batch(&caller, sent, trace).await)
+        answer(self.ingest_batch(&caller, sent).await)
     }
 }

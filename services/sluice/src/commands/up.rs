@@ -1,5 +1,7 @@
 //! `sluice up`: three services in one process, on one port, without configuration.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use sluice_runtime::{Clock, Entropy, Shutdown};
 
@@ -7,6 +9,9 @@ use crate::cli;
 use crate::data_directory::DataDirectory;
 use crate::settings::Settings;
 use crate::suite::{Databases, Suite};
+
+/// How long the last spans have to leave.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Works until SIGTERM or SIGINT, then drains.
 ///
@@ -45,7 +50,7 @@ pub async fn run(flags: &cli::Up) -> anyhow::Result<()> {
     tell(format!("    {address} sluice.registry.v1.AccountService/PutEntitlements"));
     let ended = running.run().await;
     tell("sluice: stopped");
-    telemetry.shutdown();
+    telemetry.shutdown(LAST_SPANS);
     Ok(ended?)
 }
 

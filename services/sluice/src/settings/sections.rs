@@ -98,10 +98,12 @@ pub struct Telemetry {
     pub json: bool,
     /// `telemetry.otlp_endpoint`: where an OpenTelemetry collector listens for gRPC, `http://localhost:4317`.
     pub otlp_endpoint: Option<String>,
+    /// `telemetry.trace_ratio`: of the traces that begin here, the share that is recorded, 0 to 1; a caller's own decision stands.
+    pub trace_ratio: f64,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None }
+        Self { filter: "info".to_owned(), json: false, otlp_endpoint: None, trace_ratio: 1.0 }
     }
 }

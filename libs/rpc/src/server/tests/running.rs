@@ -120,8 +120,13 @@ async fn streams_without_a_token_have_few_places_of_their_own_and_end_in_time() 
 
     let stopping = stage.server.rules.stopping().clone();
     let age = Some(Limits::default().open_stream_age);
-    let mut old =
-        super::super::watch::WatchBody::new(tonic::body::Body::new(super::Endless), stopping, age, None);
+    let mut old = super::super::watch::WatchBody::new(
+        tonic::body::Body::new(super::Endless),
+        stopping,
+        age,
+        None,
+        None,
+    );
     assert!(tokio::time::timeout(Duration::from_secs(599), old.frame()).await.is_err());
     let trailers = old.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(Status::from_header_map(&trailers).unwrap().code(), Code::Unavailable);
