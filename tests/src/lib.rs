@@ -7,6 +7,7 @@
 //! - [`Person`]: somebody with a token, who calls the public API over TCP and nothing else; [`Badge`] for calls that nobody
 //!   may make;
 //! - [`Process`]: one that the test started, killed with it;
+//! - [`collector`]: takes spans over OTLP and remembers them;
 //! - [`Refusal`]: a call that was refused, as a client reads it;
 //! - [`requests`]: makers of webhooks, automations and events;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
@@ -25,6 +26,7 @@
 )]
 
 mod binaries;
+pub mod collector;
 mod deployment;
 mod house;
 mod people;
