@@ -15,7 +15,10 @@ use thiserror::Error;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tower::{BoxError, Service};
 
 use crate::server::{Door, InProcess};
@@ -119,6 +122,12 @@ impl Transport {
         Ok(Self(Way::Remote { channel, token, peer }))
     }
 
+    /// Whether the server at the other end says that it serves; that it does not answer is no.
+    pub async fn serves(&self) -> bool {
+        let answer = HealthClient::new(self.clone()).check(HealthCheckRequest::default()).await;
+        answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+    }
+
     pub(crate) fn in_process(door: Door<Routes>, principal: Arc<Principal>) -> Self {
         Self(Way::InProcess { door, principal })
     }
@@ -133,21 +142,22 @@ fn endpoint(uri: Uri) -> Endpoint {
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
 }
 
-/// What a call comes to that did not get through. A connection that broke is `UNAVAILABLE`, as gRPC has it; tonic says `UNKNOWN`.
+/// What a call comes to that did not get through. A connection that broke is `UNAVAILABLE`, as gRPC has it; tonic says `UNKNOWN`,
+/// or `CANCELLED` when the call had not left yet.
 fn broken(error: tonic::transport::Error) -> Status {
-    let cause = root(&error).to_string();
+    let (mut overdue, mut root): (bool, &(dyn std::error::Error + 'static)) = (false, &error);
+    while let Some(source) = root.source() {
+        overdue |= source.is::<TimeoutExpired>();
+        root = source;
+    }
+    let cause = root.to_string();
     let status = Status::from_error(error.into());
     match status.code() {
-        Code::Unknown => Status::unavailable(format!("the connection broke: {cause}")),
+        Code::Unknown | Code::Cancelled if !overdue => {
+            Status::unavailable(format!("the connection broke: {cause}"))
+        }
         _ => status,
     }
-}
-
-fn root<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error
 }
 
 impl BearerToken {

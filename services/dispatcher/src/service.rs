@@ -58,6 +58,8 @@ pub enum StartError {
 pub struct Dispatcher {
     executions: Executions,
     dispatch: Dispatch,
+    store: Store,
+    registry: Transport,
 }
 
 impl Dispatcher {
@@ -71,6 +73,7 @@ impl Dispatcher {
         let egress = Egress::new(config.egress.policy()?, config.timeouts(), Config::body_caps())?;
         let (lease, schedule) = (config.lease(), config.retry);
         let store = Store::open(database, entropy.clone(), lease, schedule).await?;
+        let to_registry = registry.clone();
         let registry = RegistryClient::new(registry);
         let targets = Targets::new(registry.clone());
         let (alarm, sweep, slots) =
@@ -133,8 +136,8 @@ impl Dispatcher {
         });
 
         let executions = Executions::new(store.clone(), alarm);
-        let dispatch = Dispatch::new(accepting, store, sweep, clock, entropy);
-        Ok(Self { executions, dispatch })
+        let dispatch = Dispatch::new(accepting, store.clone(), sweep, clock, entropy);
+        Ok(Self { executions, dispatch, store, registry: to_registry })
     }
 
     /// Adds the public services to a server.
@@ -142,7 +145,8 @@ impl Dispatcher {
     /// # Errors
     /// When the access table is not in order.
     pub fn add_public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
-        Ok(server.service(ExecutionServiceServer::new(self.executions.clone())).access(public_table()?))
+        let server = server.service(ExecutionServiceServer::new(self.executions.clone()));
+        Ok(self.with_health(server).access(public_table()?))
     }
 
     /// Adds the services for Sluice's own to a server.
@@ -153,6 +157,24 @@ impl Dispatcher {
         let dispatch = DispatchServiceServer::new(self.dispatch.clone())
             .max_decoding_message_size(MAX_INTERNAL_BYTES)
             .max_encoding_message_size(MAX_INTERNAL_BYTES);
-        Ok(server.service(dispatch).access(internal_table()?))
+        Ok(self.with_health(server.service(dispatch)).access(internal_table()?))
+    }
+
+    /// Healthy while the database answers. Of the registry it only tells: without it what is known is accepted and sent all the
+    /// same, and what is not known waits.
+    fn with_health(&self, server: ServerBuilder) -> ServerBuilder {
+        let database = || {
+            let store = self.store.clone();
+            move || {
+                let store = store.clone();
+                async move { store.answers().await }
+            }
+        };
+        let registry = self.registry.clone();
+        let registry = move || {
+            let registry = registry.clone();
+            async move { registry.serves().await }
+        };
+        server.healthy_while(database()).tells_of("database", database()).tells_of("registry", registry)
     }
 }

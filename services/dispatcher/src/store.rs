@@ -23,8 +23,10 @@ mod sql;
 mod stop;
 mod told;
 
+use std::error::Error as _;
+
 use sluice_runtime::Entropy;
-use sluice_storage::{Database, Migration, MigrationError, StorageError, migrate};
+use sluice_storage::{Database, Migration, MigrationError, Query as _, StorageError, migrate};
 
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
 pub use control::{Cancelled, Retried};
@@ -73,6 +75,17 @@ impl Store {
     /// The database beneath.
     pub const fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// Whether the database answers.
+    pub async fn answers(&self) -> bool {
+        match self.database.read().all("SELECT 1 FROM account LIMIT 1", Vec::new()).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, cause = error.source().map(tracing::field::display), "the database does not answer");
+                false
+            }
+        }
     }
 
     /// The lease that claims get.

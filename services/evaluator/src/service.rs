@@ -58,6 +58,8 @@ pub struct Evaluator {
     directory: Arc<Directory>,
     automations: AutomationDoor,
     events: EventDoor,
+    registry: Transport,
+    dispatcher: Transport,
 }
 
 impl Evaluator {
@@ -71,6 +73,7 @@ impl Evaluator {
             return Err(StartError::Config(rule));
         }
         let Deps { database, clock, entropy, supervisor, registry, dispatcher } = deps;
+        let others = (registry.clone(), dispatcher.clone());
         let store = Store::open(database).await?;
         let directory = Arc::new(Directory::new(config.catch_up.to_duration()));
         let automations = Arc::new(Automations::new(store.clone(), clock.clone()).await?);
@@ -97,6 +100,8 @@ impl Evaluator {
             directory,
             automations: AutomationDoor { store, accounts: accounts.clone(), editor },
             events: EventDoor { accounts, automations, dispatcher, clock },
+            registry: others.0,
+            dispatcher: others.1,
         })
     }
 
@@ -110,12 +115,34 @@ impl Evaluator {
         let automations = AutomationServiceServer::new(self.automations.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let events = EventServiceServer::new(self.events.clone()).max_decoding_message_size(MAX_BATCH_BYTES);
-        let (directory, store) = (Arc::clone(&self.directory), self.automations.store.clone());
-        let server = server.healthy_while(move || {
-            let (ready, store) = (directory.is_ready(), store.clone());
-            async move { ready && store.revision().await.is_ok() }
-        });
-        Ok(server.service(automations).service(events).access(access_table()?))
+        let server = self.with_health(server.service(automations).service(events));
+        Ok(server.access(access_table()?))
+    }
+
+    /// Healthy once the registry's state was read and while the database answers. Of the other services it only tells: what is
+    /// known of the registry goes on, and while the dispatcher is away automations can be edited, and events are answered.
+    fn with_health(&self, server: ServerBuilder) -> ServerBuilder {
+        let database = || {
+            let store = self.automations.store.clone();
+            move || {
+                let store = store.clone();
+                async move { store.revision().await.is_ok() }
+            }
+        };
+        let (directory, store) = (Arc::clone(&self.directory), database());
+        let all = move || {
+            let (ready, answers) = (directory.is_ready(), store());
+            async move { ready && answers.await }
+        };
+        let other = |transport: &Transport| {
+            let transport = transport.clone();
+            move || {
+                let transport = transport.clone();
+                async move { transport.serves().await }
+            }
+        };
+        let server = server.healthy_while(all).tells_of("database", database());
+        server.tells_of("registry", other(&self.registry)).tells_of("dispatcher", other(&self.dispatcher))
     }
 
     /// Whether the registry's state was read.

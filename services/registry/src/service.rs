@@ -96,13 +96,16 @@ impl Registry {
         Ok(self.with_health(server.access(table::internal()?)))
     }
 
-    /// Healthy while the database answers.
+    /// Healthy while the database answers; there is nothing else that it stands on.
     fn with_health(&self, server: ServerBuilder) -> ServerBuilder {
-        let store = self.store.clone();
-        server.healthy_while(move || {
-            let store = store.clone();
-            async move { store.answers().await }
-        })
+        let database = || {
+            let store = self.store.clone();
+            move || {
+                let store = store.clone();
+                async move { store.answers().await }
+            }
+        };
+        server.healthy_while(database()).tells_of("database", database())
     }
 
     fn webhooks(&self) -> WebhookServiceServer<Webhooks> {

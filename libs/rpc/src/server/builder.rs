@@ -21,7 +21,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::admission::Rules;
 use super::descriptors::{decode, methods, restricted};
-use super::health::{Look, Pulse, Watched};
+use super::health::{Looked, Pulse, Watched};
 use super::limits::Limits;
 use super::{Server, ServerError};
 
@@ -59,7 +59,7 @@ pub struct ServerBuilder {
     reflection: bool,
     origins: Vec<String>,
     limits: Limits,
-    looks: Vec<Look>,
+    looked: Vec<Looked>,
 }
 
 impl ServerBuilder {
@@ -74,7 +74,7 @@ impl ServerBuilder {
             reflection: true,
             origins: Vec::new(),
             limits: Limits::default(),
-            looks: Vec::new(),
+            looked: Vec::new(),
         }
     }
 
@@ -134,14 +134,28 @@ impl ServerBuilder {
         self
     }
 
-    /// Makes the server healthy only while this answers true. It is asked when somebody asks for the server's health, at most
-    /// once a second, and may take a second. With several of them, all have to.
+    /// Makes the services that were added since the last such call healthy only while this answers true, and the server as a
+    /// whole only while all are. It is asked when somebody asks for health, at most once a second, and may take a second.
     #[must_use]
     pub fn healthy_while<F>(mut self, look: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        self.looks.push(Box::new(move || look().boxed()));
+        let told: Vec<&str> = self.looked.iter().flat_map(|looked| looked.names.iter().copied()).collect();
+        let names = self.services.iter().copied().filter(|name| !told.contains(name)).collect();
+        self.looked.push(Looked { look: Box::new(move || look().boxed()), names, needed: true });
+        self
+    }
+
+    /// Tells whoever asks for health under this name, such as `database`, whether something is there that the server stands on.
+    /// Its own health does not follow from it.
+    #[must_use]
+    pub fn tells_of<F>(mut self, name: &'static str, look: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let look = Looked { look: Box::new(move || look().boxed()), names: vec![name], needed: false };
+        self.looked.push(look);
         self
     }
 
@@ -184,7 +198,7 @@ impl ServerBuilder {
         let pulse = Arc::new(Pulse::new(
             health.clone(),
             self.services.clone(),
-            self.looks,
+            self.looked,
             Box::new(move || clock()),
         ));
         let told = HealthServer::new(HealthService::from_health_reporter(health.clone()))

@@ -1,5 +1,6 @@
 //! Health that is asked for: what the server stands on is looked at when somebody wants to know, at most once a second.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,19 +17,31 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::{Service, ServiceExt as _};
 
+/// The name of the server as a whole.
+const ALL: &str = "";
+
 /// How long an answer holds.
 const HOLDS: Span = Span::from_secs(1);
 /// How long what is looked at may take to answer; silence is no.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Looks whether something that the server needs is there.
+/// Looks whether something is there.
 pub(crate) type Look = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// Something that is looked at, and whose health follows from it.
+pub(crate) struct Looked {
+    pub(crate) look: Look,
+    /// Under these names its health is told.
+    pub(crate) names: Vec<&'static str>,
+    /// Whether the server as a whole can't be healthy without it.
+    pub(crate) needed: bool,
+}
 
 /// What the health of a server follows from.
 pub(crate) struct Pulse {
     reporter: HealthReporter,
     services: Vec<&'static str>,
-    looks: Vec<Look>,
+    looked: Vec<Looked>,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     looked_at: Mutex<Option<Timestamp>>,
     stopping: AtomicBool,
@@ -38,21 +51,30 @@ impl Pulse {
     pub(crate) fn new(
         reporter: HealthReporter,
         services: Vec<&'static str>,
-        looks: Vec<Look>,
+        looked: Vec<Looked>,
         now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        Self { reporter, services, looks, now, looked_at: Mutex::new(None), stopping: AtomicBool::new(false) }
+        Self {
+            reporter,
+            services,
+            looked,
+            now,
+            looked_at: Mutex::new(None),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Says no from now on, whatever is seen.
     pub(crate) async fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        self.tell(ServingStatus::NotServing).await;
+        for name in self.services.iter().copied().chain([ALL]) {
+            self.tell(name, false).await;
+        }
     }
 
     /// Looks again, unless that was done a moment ago. Who asks meanwhile waits for the same answer.
     async fn look(&self) {
-        if self.looks.is_empty() {
+        if self.looked.is_empty() {
             return;
         }
         let mut looked_at = self.looked_at.lock().await;
@@ -60,21 +82,32 @@ impl Pulse {
         if looked_at.is_some_and(|then| then <= now && now.since(then) < HOLDS) {
             return;
         }
-        let all = join_all(self.looks.iter().map(|look| look()));
-        let seen =
-            tokio::time::timeout(PATIENCE, all).await.is_ok_and(|seen| seen.into_iter().all(|well| well));
-        self.tell(if seen { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+        let looks = self.looked.iter().map(|looked| tokio::time::timeout(PATIENCE, (looked.look)()));
+        let seen = join_all(looks).await.into_iter().map(|seen| seen.unwrap_or(false));
+        for (name, well) in judged(&self.looked, seen) {
+            self.tell(name, well).await;
+        }
         if self.stopping.load(Ordering::SeqCst) {
-            self.tell(ServingStatus::NotServing).await;
+            self.stop().await;
         }
         *looked_at = Some((self.now)());
     }
 
-    async fn tell(&self, status: ServingStatus) {
-        for service in self.services.iter().copied().chain([""]) {
-            self.reporter.set_service_status(service, status).await;
+    async fn tell(&self, name: &'static str, well: bool) {
+        let status = if well { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.reporter.set_service_status(name, status).await;
+    }
+}
+
+/// What is told of each name: it is well while all that it follows from is.
+fn judged(looked: &[Looked], seen: impl Iterator<Item = bool>) -> BTreeMap<&'static str, bool> {
+    let mut told = BTreeMap::from([(ALL, true)]);
+    for (looked, well) in looked.iter().zip(seen) {
+        for name in looked.names.iter().copied().chain(looked.needed.then_some(ALL)) {
+            *told.entry(name).or_insert(true) &= well;
         }
     }
+    told
 }
 
 /// The health service, behind a look.
@@ -113,5 +146,30 @@ where
             pulse.look().await;
             inner.oneshot(request).await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn each_name_follows_from_its_own_and_the_whole_from_what_is_needed() {
+        let looked = |names: &[&'static str], needed| Looked {
+            look: Box::new(|| std::future::ready(true).boxed()),
+            names: names.to_vec(),
+            needed,
+        };
+        let looked = [looked(&["a", "b"], true), looked(&["c"], true), looked(&["registry", "c"], false)];
+        let told = |seen: [bool; 3]| {
+            let told = judged(&looked, seen.into_iter());
+            ["", "a", "b", "c", "registry"].map(|name| told[name])
+        };
+        assert_eq!(told([true, true, true]), [true; 5]);
+        assert_eq!(told([false, true, true]), [false, false, false, true, true]);
+        assert_eq!(told([true, false, true]), [false, true, true, false, true]);
+        assert_eq!(told([true, true, false]), [true, true, true, false, false]);
     }
 }

@@ -229,3 +229,18 @@ async fn silence_of_what_a_server_stands_on_is_ill_health() {
     let mut client = HealthClient::new(server.in_process("kubelet".parse().unwrap()));
     assert_eq!(client.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 2);
 }
+
+#[tokio::test]
+async fn what_a_server_stands_on_is_told_under_its_own_name_and_may_be_away() {
+    let builder = Server::builder("test").healthy_while(|| std::future::ready(true));
+    let builder = builder.tells_of("registry", || std::future::ready(false));
+    let server = builder.build(super::verifier(), || super::NOW).unwrap();
+    let mut client = HealthClient::new(server.in_process("kubelet".parse().unwrap()));
+    for (name, expected) in [("registry", 2), ("", 1)] {
+        let asked = HealthCheckRequest { service: name.to_owned() };
+        assert_eq!(client.check(asked).await.unwrap().into_inner().status, expected, "{name}");
+    }
+    let unknown = client.check(HealthCheckRequest { service: "billing".to_owned() }).await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    assert!(server.in_process("kubelet".parse().unwrap()).serves().await);
+}
