@@ -14,9 +14,12 @@
 mod processes {
     mod doors;
     mod drain;
+    mod identity;
     mod kills;
     mod outages;
     mod path;
+    mod renewal;
+    mod secured;
     mod settings;
     mod start;
 }

@@ -55,7 +55,7 @@ async fn a_wrong_setting_is_named_and_no_secret_is_told() {
         one(Evaluator, "dispatcher.address=127.0.0.1:1", &["dispatcher.address"]),
         one(Evaluator, "evaluator.catch_up=1h", &["evaluator.catch_up"]),
         one(Dispatcher, "registry.token_file=./nowhere", &["registry.token_file", "./nowhere"]),
-        one(Dispatcher, "registry.address=https://127.0.0.1:1", &["registry.address"]),
+        one(Dispatcher, "registry.address=https://127.0.0.1:1", &["registry.ca_file"]),
         one(Dispatcher, "dispatcher.delivery.in_flight=0", &["dispatcher.delivery.in_flight"]),
         one(Dispatcher, "dispatcher.retry.colour=1", &["dispatcher.retry", "colour"]),
     ];

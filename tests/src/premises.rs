@@ -159,7 +159,7 @@ impl Premises {
         let mut settings = vec![
             format!("process.listen={}", doors.public.0),
             format!("process.database={database}"),
-            "process.drain_within=15s".to_owned(),
+            "process.drain_within=30s".to_owned(),
         ];
         if service != Evaluator {
             settings.push(format!("process.internal_listen={}", doors.internal.0));

@@ -2,12 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use sluice_auth::KeyError;
 use sluice_rpc::{ServerError, TransportError};
 use sluice_runtime::config::ConfigError;
-use sluice_runtime::{BoxError, DrainError};
+use sluice_runtime::{BoxError, DrainError, RenewalError};
 use sluice_storage::{ConnectError, StorageError};
 use sluice_telemetry::TelemetryError;
 use thiserror::Error;
@@ -21,19 +19,9 @@ pub enum BootError {
     /// A setting breaks a rule.
     #[error("{0}")]
     Rule(String),
-    /// A file that a setting names can't be read.
-    #[error("{setting}: {}: {cause}", .path.display())]
-    File {
-        /// The setting.
-        setting: String,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        cause: io::Error,
-    },
-    /// A key can't be used.
-    #[error("process.tokens.keys: {0}")]
-    Key(#[from] KeyError),
+    /// Files that settings name can't be used.
+    #[error(transparent)]
+    Files(#[from] RenewalError),
     /// Telemetry can't be set up.
     #[error("process.log: {0}")]
     Telemetry(#[from] TelemetryError),
@@ -43,7 +31,7 @@ pub enum BootError {
     /// The database does not answer.
     #[error("process.database: {0}")]
     Storage(#[from] StorageError),
-    /// Another service's address or our token can't be used.
+    /// Another service's address can't be used.
     #[error("{setting}: {cause}")]
     Transport {
         /// The setting.

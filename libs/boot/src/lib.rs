@@ -1,13 +1,18 @@
 //! A service as a process of its own: its settings, its listeners, its end.
 //!
 //! Who is here:
-//! - [`Process`], [`Upstream`]: what every service binary is told beside the service's own settings;
+//! - [`Process`], [`Upstream`]: what every service binary is told beside the service's own settings; files that they name with
+//!   certificates, keys and tokens are read again when they change;
 //! - [`run`]: from the command line to the end of the drain; the service itself is wired by the caller onto the [`Ground`] it
 //!   gets, and answers with its [`Doors`];
 //! - [`BootError`]: why a process does not start, or ended other than asked to.
 
 mod error;
+mod renewals;
 mod settings;
+mod tls;
+mod tokens;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,15 +21,20 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde::de::DeserializeOwned;
-use sluice_rpc::ServerBuilder;
+use sluice_rpc::{ServerBuilder, Transport};
 use sluice_runtime::{BoxError, Clock, Entropy, Shutdown, Supervisor};
 use sluice_storage::{Database, Options};
 use sluice_telemetry::TelemetryConfig;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use renewals::Renewals;
+
 pub use error::BootError;
-pub use settings::{Log, Process, TokenKey, Tokens, Upstream};
+pub use settings::{Log, Process};
+pub use tls::{InternalTls, PublicTls};
+pub use tokens::{TokenKey, Tokens};
+pub use upstream::Upstream;
 
 /// Variables of `sluice`, which may run in the same environment.
 const OF_THE_COMMANDS: [&str; 1] = ["DATA"];
@@ -54,6 +64,17 @@ pub struct Ground {
     pub entropy: Entropy,
     /// What runs its workers and drains them.
     pub supervisor: Supervisor,
+    renewals: Renewals,
+}
+
+impl Ground {
+    /// The way to another of Sluice's services. The section is where its settings stand, `registry`.
+    ///
+    /// # Errors
+    /// When a rule is broken, or a file can't be read or used.
+    pub fn transport(&self, section: &str, upstream: &Upstream) -> Result<Transport, BootError> {
+        upstream.transport(section, &self.renewals)
+    }
 }
 
 /// A wired service: what it serves, where.
@@ -68,6 +89,12 @@ pub struct Doors {
 pub trait Settings: DeserializeOwned + std::fmt::Debug {
     /// The part that is the same for all.
     fn process(&self) -> &Process;
+
+    /// Checks the other parts, also against that one, before anything is begun.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with its key.
+    fn check(&self) -> Result<(), BoxError>;
 }
 
 /// Runs a service until SIGTERM or SIGINT, or until something essential fails. The settings in force are logged first, without
@@ -97,6 +124,7 @@ where
     let settings: S = sluice_runtime::config::load_beside(file, "SLUICE_", &OF_THE_COMMANDS, flags)?;
     let process = settings.process().clone();
     process.check()?;
+    settings.check().map_err(BootError::Service)?;
     let telemetry = sluice_telemetry::init(&TelemetryConfig {
         service_name: name.to_owned(),
         filter: process.log.filter.clone(),
@@ -107,7 +135,11 @@ where
     tracing::info!(?settings, "starting");
     let supervisor = Supervisor::new(Shutdown::on_signal()?);
     let clock = Clock::system();
-    let verifier = process.tokens.verifier()?;
+    let renewals =
+        Renewals { clock: clock.clone(), supervisor: supervisor.clone(), every: process.reload_interval };
+    let verifier = renewals.keep(process.tokens.verifier()?);
+    let public_tls = process.tls.as_ref().map(PublicTls::server).transpose()?;
+    let internal_tls = process.internal_tls.as_ref().map(InternalTls::server).transpose()?;
     let database = Database::connect(&process.database, clock.clone(), &Options::default()).await?;
     tracing::info!(durability = database.durability().await?, "database connected");
     // Before anything is set to work: a process that can't be called would claim work and leave it.
@@ -116,21 +148,31 @@ where
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let ground =
-        Ground { database, clock: clock.clone(), entropy: Entropy::system(), supervisor: supervisor.clone() };
+    let ground = Ground {
+        database,
+        clock: clock.clone(),
+        entropy: Entropy::system(),
+        supervisor: supervisor.clone(),
+        renewals: renewals.clone(),
+    };
     let doors = wire(settings, ground).await.map_err(BootError::Service)?;
 
+    let needless = "process.internal_listen: is of no use to this service, which serves nothing there";
+    let needed = "process.internal_listen: is needed by this service";
     let internal = match (doors.internal, internal) {
-        (Some(builder), Some(listener)) => Some((builder, listener)),
-        (Some(_), None) => {
-            return Err(BootError::Rule("process.internal_listen: is needed by this service".into()));
-        }
-        (None, _) => None,
+        (Some(builder), Some(listener)) => Some((builder, listener, internal_tls)),
+        (Some(_), None) => return Err(BootError::Rule(needed.to_owned())),
+        (None, Some(_)) => return Err(BootError::Rule(needless.to_owned())),
+        (None, None) => None,
     };
-    let public = (doors.public.origins(process.origins.clone()), public);
-    for (builder, listener) in [public].into_iter().chain(internal) {
+    let public = (doors.public.origins(process.origins.clone()), public, public_tls);
+    for (builder, listener, tls) in [public].into_iter().chain(internal) {
         let clock = clock.clone();
-        let server = builder.reflection(process.reflection).build(verifier.clone(), move || clock.now())?;
+        let mut server =
+            builder.reflection(process.reflection).build(verifier.clone(), move || clock.now())?;
+        if let Some(tls) = tls {
+            server = server.tls(renewals.keep(tls));
+        }
         tracing::info!(listen = %listener.local_addr()?, ?server, "serving");
         supervisor.spawn("serve", |shutdown| async move {
             server.serve(listener, async move { shutdown.triggered().await }).await

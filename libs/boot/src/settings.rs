@@ -1,16 +1,17 @@
 //! The settings that every service binary has.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
-use sluice_auth::{Key, Verifier};
-use sluice_domain::{Secret, Span};
-use sluice_rpc::{Transport, TransportError};
+use sluice_domain::Span;
 use sluice_storage::DatabaseUrl;
-use url::{Host, Url};
 
 use crate::BootError;
+use crate::tls::{InternalTls, PublicTls};
+use crate::tokens::Tokens;
+
+/// The least and the most that `process.reload_interval` may be.
+const RELOAD_INTERVALS: (Span, Span) = (Span::from_millis(100), Span::from_secs(3_600));
 
 /// `process.…`: what a service binary is told beside the service's own settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,8 +19,12 @@ use crate::BootError;
 pub struct Process {
     /// `process.listen`: where the public services are, `0.0.0.0:7071`.
     pub listen: SocketAddr,
-    /// `process.internal_listen`: where the services for Sluice's own are; on loopback only, until mutual TLS is there.
+    /// `process.tls.…`: the certificate shown there; without it they are spoken to in clear.
+    pub tls: Option<PublicTls>,
+    /// `process.internal_listen`: where the services for Sluice's own are.
     pub internal_listen: Option<SocketAddr>,
+    /// `process.internal_tls.…`: mutual TLS there; needed unless it is a loopback address.
+    pub internal_tls: Option<InternalTls>,
     /// `process.database`: `sqlite:<file>` or `postgres://…?schema=<name>`.
     #[serde(deserialize_with = "database_url")]
     pub database: DatabaseUrl,
@@ -37,28 +42,10 @@ pub struct Process {
     /// `process.drain_within`: how long what is under way may take to end after SIGTERM.
     #[serde(default = "half_a_minute", with = "sluice_runtime::human_span")]
     pub drain_within: Span,
-}
-
-/// Which tokens are good.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tokens {
-    /// `tokens.issuer`: the `iss` they must have.
-    pub issuer: String,
-    /// `tokens.keys`: what they may be signed with.
-    pub keys: Vec<TokenKey>,
-}
-
-/// One key; exactly one of the two files is needed.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenKey {
-    /// The `kid` in a token's header.
-    pub kid: String,
-    /// A file with an Ed25519 public key in PEM.
-    pub ed25519_file: Option<PathBuf>,
-    /// A file with an HS256 secret: for development.
-    pub hs256_file: Option<PathBuf>,
+    /// `process.reload_interval`: how often files with certificates, keys and tokens are looked at, so that new ones come into
+    /// force without a restart; 100ms to 1h.
+    #[serde(default = "five_seconds", with = "sluice_runtime::human_span")]
+    pub reload_interval: Span,
 }
 
 /// What is told of the process.
@@ -75,16 +62,6 @@ pub struct Log {
     pub trace_ratio: f64,
 }
 
-/// Another of Sluice's services, asked over its internal listener.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// Its address, `http://127.0.0.1:7171`; on loopback only, until mutual TLS is there: our token goes with every call.
-    pub address: String,
-    /// A file with our own token, scope `internal`.
-    pub token_file: PathBuf,
-}
-
 impl Default for Log {
     fn default() -> Self {
         Self { filter: "info".to_owned(), json: false, otlp_endpoint: None, trace_ratio: 1.0 }
@@ -97,78 +74,21 @@ impl Process {
     /// # Errors
     /// The rule that is broken, with its key.
     pub fn check(&self) -> Result<(), BootError> {
-        match self.internal_listen {
-            Some(address) if !address.ip().is_loopback() => Err(BootError::Rule(
-                "process.internal_listen: must be a loopback address: credentials pass through it unencrypted".into(),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Tokens {
-    /// What verifies tokens.
-    ///
-    /// # Errors
-    /// When a key can't be read or used.
-    pub fn verifier(&self) -> Result<Verifier, BootError> {
-        let key = |key: &TokenKey| match (&key.ed25519_file, &key.hs256_file) {
-            (Some(file), None) => Ok(Key::ed25519(&key.kid, &read("process.tokens.keys", file)?)?),
-            (None, Some(file)) => {
-                let secret = Secret::new(read("process.tokens.keys", file)?.trim());
-                Ok(Key::hs256(&key.kid, &secret)?)
+        let rule = |text: &str| Err(BootError::Rule(text.to_owned()));
+        match (self.internal_listen, &self.internal_tls) {
+            (Some(address), None) if !address.ip().is_loopback() => rule(
+                "process.internal_listen: must be a loopback address without process.internal_tls: credentials pass through it",
+            ),
+            (None, Some(_)) => rule("process.internal_tls: is of use only with process.internal_listen"),
+            _ if self.reload_interval < RELOAD_INTERVALS.0 || self.reload_interval > RELOAD_INTERVALS.1 => {
+                rule("process.reload_interval: must be 100ms to 1h")
             }
-            _ => Err(BootError::Rule(format!(
-                "process.tokens.keys: key {} needs exactly one of ed25519_file and hs256_file",
-                key.kid
-            ))),
-        };
-        let keys = self.keys.iter().map(key).collect::<Result<Vec<_>, BootError>>()?;
-        Ok(Verifier::new(self.issuer.as_str(), keys)?)
-    }
-}
-
-impl Upstream {
-    /// The way to it. The section is where these settings stand, `registry`.
-    ///
-    /// # Errors
-    /// When the token can't be read or used, or the address is none or not on loopback.
-    pub fn transport(&self, section: &str) -> Result<Transport, BootError> {
-        if !self.stays_here() {
-            return Err(BootError::Rule(format!(
-                "{section}.address: must be http on a loopback address or localhost: our token passes through it unencrypted"
-            )));
-        }
-        let token = Secret::new(read(&format!("{section}.token_file"), &self.token_file)?.trim());
-        Transport::connect(&self.address, Some(&token)).map_err(|cause| {
-            let key = match cause {
-                TransportError::Address { .. } | TransportError::Tls(_) => "address",
-                TransportError::Token => "token_file",
-            };
-            BootError::Transport { setting: format!("{section}.{key}"), cause }
-        })
-    }
-}
-
-impl Upstream {
-    /// Whether what is said to the address stays on this machine.
-    fn stays_here(&self) -> bool {
-        let url = Url::parse(&self.address).ok().filter(|url| url.scheme() == "http");
-        match url.as_ref().and_then(Url::host) {
-            None => false,
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
+            _ if self.drain_within < Span::from_secs(1) || self.drain_within > Span::from_secs(3_600) => {
+                rule("process.drain_within: must be 1s to 1h")
+            }
+            _ => self.tokens.check(),
         }
     }
-}
-
-fn read(setting: &str, file: &Path) -> Result<String, BootError> {
-    std::fs::read_to_string(file).map_err(|cause| BootError::File {
-        setting: setting.to_owned(),
-        path: file.to_owned(),
-        cause,
-    })
 }
 
 const fn yes() -> bool {
@@ -179,6 +99,10 @@ const fn half_a_minute() -> Span {
     Span::from_secs(30)
 }
 
+const fn five_seconds() -> Span {
+    Span::from_secs(5)
+}
+
 fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseUrl, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
@@ -187,7 +111,7 @@ fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseUr
 mod tests {
     use super::*;
 
-    const GOOD: &str = "listen = '127.0.0.1:0'\ndatabase = 'sqlite:x.db'\ntokens = { issuer = 'i', keys = [{ kid = 'k' }] }\n";
+    const GOOD: &str = "listen = '127.0.0.1:0'\ndatabase = 'sqlite:x.db'\ntokens = { issuer = 'i', keys = [{ kid = 'k', ed25519_file = 'k' }] }\n";
 
     fn load(text: &str) -> Result<Process, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -204,39 +128,46 @@ mod tests {
 
     #[test]
     fn a_key_without_a_file_is_refused_with_its_name() {
-        let refused = load(GOOD).unwrap().tokens.verifier().err().unwrap().to_string();
+        let refused =
+            load(&GOOD.replace(", ed25519_file = 'k'", "")).unwrap().check().unwrap_err().to_string();
         assert!(refused.contains("key k needs exactly one"), "{refused}");
     }
 
     #[test]
-    fn internal_services_stay_on_loopback() {
-        let open = load(&format!("internal_listen = '0.0.0.0:1'\n{GOOD}")).unwrap();
-        assert!(open.check().unwrap_err().to_string().contains("process.internal_listen"));
-        assert!(load(&format!("internal_listen = '127.0.0.1:1'\n{GOOD}")).unwrap().check().is_ok());
+    fn internal_services_stay_on_loopback_or_behind_mutual_tls() {
+        let said = |lines: &str| {
+            load(&format!("{lines}\n{GOOD}")).unwrap().check().map_err(|error| error.to_string())
+        };
+        let tls = "internal_tls = { cert_file = 'c', key_file = 'k', client_ca_file = 'a' }";
+        let open = "internal_listen = '0.0.0.0:1'";
+        assert!(said(open).unwrap_err().starts_with("process.internal_listen: must be a loopback address"));
+        assert!(said(tls).unwrap_err().starts_with("process.internal_tls: "));
+        for good in
+            ["internal_listen = '127.0.0.1:1'", "internal_listen = '[::1]:1'", &format!("{open}\n{tls}")]
+        {
+            assert!(said(good).is_ok(), "{good}");
+        }
+        assert!(
+            load(&format!("{open}\ninternal_tls = {{ cert_file = 'c', key_file = 'k' }}\n{GOOD}")).is_err()
+        );
     }
 
-    #[tokio::test]
-    async fn a_token_never_leaves_the_machine_in_clear() {
-        let folder = tempfile::tempdir().unwrap();
-        let token_file = folder.path().join("token");
-        std::fs::write(&token_file, "t0k3n").unwrap();
-        let to = |address: &str| {
-            let upstream = Upstream { address: address.to_owned(), token_file: token_file.clone() };
-            upstream.transport("registry").map_err(|error| error.to_string())
-        };
-        for near in ["http://127.0.0.1:7171", "http://[::1]:7171", "http://localhost:7171"] {
-            assert!(to(near).is_ok(), "{near}");
-        }
-        for far in [
-            "http://registry:7171",
-            "http://10.0.0.1:7171",
-            "http://[::ffff:10.0.0.1]:1",
-            "http://localhost.example:1",
+    #[test]
+    fn numbers_out_of_range_are_refused_with_their_name() {
+        for (line, key) in [
+            ("reload_interval = '1ms'", "process.reload_interval: "),
+            ("reload_interval = '1d'", "process.reload_interval: "),
+            ("drain_within = '0s'", "process.drain_within: "),
         ] {
-            assert!(to(far).unwrap_err().starts_with("registry.address: must be"), "{far}");
+            let refused = load(&format!("{line}\n{GOOD}")).unwrap().check().unwrap_err().to_string();
+            assert!(refused.starts_with(key), "{refused}");
         }
-        for none in ["registry", "localhost:7171", "https://localhost:1"] {
-            assert!(to(none).unwrap_err().starts_with("registry.address: "), "{none}");
-        }
+    }
+
+    #[test]
+    fn printed_settings_show_no_password() {
+        let settings = load(&GOOD.replace("sqlite:x.db", "postgres://sluice:s3cret@db/x?schema=y")).unwrap();
+        let printed = format!("{settings:?}");
+        assert!(printed.contains("db") && !printed.contains("s3cret"), "{printed}");
     }
 }

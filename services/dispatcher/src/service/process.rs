@@ -27,13 +27,23 @@ impl Settings for DispatcherSettings {
     fn process(&self) -> &Process {
         &self.process
     }
+
+    fn check(&self) -> Result<(), BoxError> {
+        self.registry.check("registry")?;
+        self.dispatcher.check().map_err(|rule| named(rule.into()))?;
+        if self.process.drain_within.to_duration() < self.dispatcher.drain_within() {
+            let rule = "process.drain_within: must be dispatcher.delivery.timeout and 10s more: what is dialled ends, and is recorded";
+            return Err(rule.into());
+        }
+        Ok(())
+    }
 }
 
 /// Runs until SIGTERM.
 pub fn run() -> ExitCode {
     sluice_boot::run("sluice-dispatcher", async |settings: DispatcherSettings, ground: Ground| {
-        let Ground { database, clock, entropy, supervisor } = ground;
-        let registry = settings.registry.transport("registry")?;
+        let registry = ground.transport("registry", &settings.registry)?;
+        let Ground { database, clock, entropy, supervisor, .. } = ground;
         let deps = Deps { database, clock, entropy, supervisor, registry };
         let dispatcher = Dispatcher::start(&settings.dispatcher, deps).await.map_err(named)?;
         let server = || Server::builder("dispatcher").descriptors(proto::DESCRIPTORS);

@@ -28,14 +28,23 @@ impl Settings for EvaluatorSettings {
     fn process(&self) -> &Process {
         &self.process
     }
+
+    fn check(&self) -> Result<(), BoxError> {
+        self.registry.check("registry")?;
+        self.dispatcher.check("dispatcher")?;
+        match self.evaluator.broken_rule() {
+            Some(rule) => Err(named(StartError::Config(rule))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Runs until SIGTERM.
 pub fn run() -> ExitCode {
     sluice_boot::run("sluice-evaluator", async |settings: EvaluatorSettings, ground: Ground| {
-        let Ground { database, clock, entropy, supervisor } = ground;
-        let registry = settings.registry.transport("registry")?;
-        let dispatcher = settings.dispatcher.transport("dispatcher")?;
+        let registry = ground.transport("registry", &settings.registry)?;
+        let dispatcher = ground.transport("dispatcher", &settings.dispatcher)?;
+        let Ground { database, clock, entropy, supervisor, .. } = ground;
         let deps = Deps { database, clock, entropy, supervisor, registry, dispatcher };
         let evaluator = Evaluator::start(&settings.evaluator, deps).await.map_err(named)?;
         let public = evaluator.add_public(Server::builder("evaluator").descriptors(proto::DESCRIPTORS))?;

@@ -25,12 +25,16 @@ impl Settings for RegistrySettings {
     fn process(&self) -> &Process {
         &self.process
     }
+
+    fn check(&self) -> Result<(), BoxError> {
+        self.registry.check().map_err(|rule| named(rule.into()))
+    }
 }
 
 /// Runs until SIGTERM.
 pub fn run() -> ExitCode {
     sluice_boot::run("sluice-registry", async |settings: RegistrySettings, ground: Ground| {
-        let Ground { database, clock, entropy, supervisor } = ground;
+        let Ground { database, clock, entropy, supervisor, .. } = ground;
         let deps = Deps { database, clock, entropy, shutdown: supervisor.shutdown().clone() };
         let registry = Registry::start(&settings.registry, deps).await.map_err(named)?;
         let server = || Server::builder("registry").descriptors(proto::DESCRIPTORS);
