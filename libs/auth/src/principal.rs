@@ -155,8 +155,13 @@ impl Principal {
     pub fn may_act_for(&self, account: &AccountId) -> bool {
         match &self.account {
             Some(own) => own == account,
-            None => self.has_scope(Scope::AccountsAny),
+            None => self.serves_any_account(),
         }
+    }
+
+    /// Whether requests about any account may be made: the token names none and has scope `accounts.any`.
+    pub fn serves_any_account(&self) -> bool {
+        self.account.is_none() && self.has_scope(Scope::AccountsAny)
     }
 }
 
@@ -181,6 +186,9 @@ mod tests {
         let other = "other".parse().unwrap();
         assert!(principal(None, &[Scope::AccountsAny]).may_act_for(&other));
         assert!(!principal(None, &[Scope::Internal]).may_act_for(&other));
+        assert!(principal(None, &[Scope::AccountsAny]).serves_any_account());
+        assert!(!principal(None, &[Scope::Internal]).serves_any_account());
+        assert!(!principal(Some("acme"), &[Scope::AccountsAny]).serves_any_account());
     }
 
     #[test]

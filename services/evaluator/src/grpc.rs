@@ -25,6 +25,13 @@ fn opened<Q>(request: Request<Q>) -> Result<(Principal, Q), Status> {
     Ok((caller, request.into_inner()))
 }
 
+/// The same of a request that only a global admin may make; nothing else of it is looked at before.
+fn opened_by_admin<Q>(request: Request<Q>) -> Result<(Principal, Q), Status> {
+    let (caller, sent) = opened(request)?;
+    request::admin(&caller).map_err(Fault::from)?;
+    Ok((caller, sent))
+}
+
 /// The answer of a call, or its refusal as a status.
 fn answer<A>(outcome: Result<A, Fault>) -> Result<Response<A>, Status> {
     Ok(outcome.map(Response::new)?)

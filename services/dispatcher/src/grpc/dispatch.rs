@@ -4,8 +4,9 @@ use futures_util::future::join_all;
 use proto::dispatcher::v1 as wire;
 use proto::dispatcher::v1::dispatch_service_server::DispatchService;
 use proto::dispatcher::v1::enqueue_result;
+use sluice_auth::Principal;
 use sluice_domain::{AccountId, AutomationId, Violations};
-use sluice_rpc::Fault;
+use sluice_rpc::{AccountName, Fault, principal};
 use sluice_runtime::{Clock, Entropy};
 use tonic::{Request, Response, Status};
 
@@ -66,6 +67,9 @@ impl DispatchService for Dispatch {
         &self,
         request: Request<wire::EnqueueExecutionsRequest>,
     ) -> Result<Response<wire::EnqueueExecutionsResponse>, Status> {
+        for item in &request.get_ref().items {
+            open_to(&item.account, principal(&request)?)?;
+        }
         let items = request.into_inner().items.into_iter();
         let results = join_all(items.map(|item| self.accept(item))).await.into_iter().map(|outcome| {
             let answer = match outcome {
@@ -81,9 +85,15 @@ impl DispatchService for Dispatch {
         &self,
         request: Request<wire::PutGateRequest>,
     ) -> Result<Response<wire::PutGateResponse>, Status> {
+        open_to(&request.get_ref().account, principal(&request)?)?;
         let stop = Stop::parse(request.get_ref()).map_err(|broken| Fault::from(Error::Invalid(broken)))?;
         Ok(Response::new(self.stop(stop).await.map_err(Fault::from)?))
     }
+}
+
+/// Checks that the caller may act for the account; a text that is none is the request's fault, and told with its other faults.
+fn open_to(account: &str, caller: &Principal) -> Result<(), Fault> {
+    account.parse().map_or(Ok(()), |account| AccountName(account).open_to(caller))
 }
 
 /// An automation to be stopped up to a generation.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use proto::dispatcher::v1 as wire;
 use proto::dispatcher::v1::execution_service_server::ExecutionService;
+use sluice_auth::Principal;
 use sluice_domain::{AccountId, Cursor, ExecutionId, PageSize, Violations};
 use sluice_rpc::{AccountName, Fault, ResourceName, principal};
 use tonic::{Request, Response, Status};
@@ -102,8 +103,7 @@ impl ExecutionService for Executions {
         &self,
         request: Request<wire::ListExecutionsRequest>,
     ) -> Answer<wire::ListExecutionsResponse> {
-        let list = List::parse(request.get_ref()).map_err(|broken| Fault::from(Error::Invalid(broken)))?;
-        list.account.open_to(principal(&request)?)?;
+        let list = List::parse(request.get_ref(), principal(&request)?)?;
         let page = self.list(&list).await.map_err(Fault::from)?;
         Ok(Response::new(page))
     }
@@ -140,9 +140,12 @@ struct List {
 }
 
 impl List {
-    fn parse(request: &wire::ListExecutionsRequest) -> Result<Self, Violations> {
+    fn parse(request: &wire::ListExecutionsRequest, caller: &Principal) -> Result<Self, Fault> {
         let mut broken = Violations::new();
         let account = broken.keep("parent", request.parent.parse::<AccountName>());
+        if let Some(account) = &account {
+            account.open_to(caller)?;
+        }
         let size = broken.keep("page_size", PageSize::from_wire(request.page_size));
         let automation = of_account(&mut broken, "automation", &request.automation, account.as_ref());
         let webhook = of_account(&mut broken, "webhook", &request.webhook, account.as_ref());
@@ -153,7 +156,7 @@ impl List {
             (Some(account), Some(size), Some(state), Some(after)) if broken.is_empty() => {
                 Ok(Self { account, filter: Filter { automation, webhook, state }, size, after, tie })
             }
-            _ => Err(broken),
+            _ => Err(Error::Invalid(broken).into()),
         }
     }
 }

@@ -8,8 +8,8 @@ use sluice_rpc::{AccountName, Fault, ResourceName};
 use tonic::{Request, Response, Status};
 
 use super::convert_automation::automation_out;
-use super::request::{self, Listing, admin};
-use super::{answer, opened};
+use super::request::{self, Listing};
+use super::{answer, opened, opened_by_admin};
 use crate::automation::Automation;
 use crate::error::EvaluatorError;
 use crate::store::{Page, Store};
@@ -32,7 +32,6 @@ impl AutomationDoor {
         let (parent, new) = request::creation(sent);
         let parent = parent.ok_or_else(|| request::unnamed(&new.draft, &new.found))?;
         parent.open_to(caller)?;
-        admin(caller)?;
         let AccountName(account) = parent;
         let automation = self.editor.create(account, caller.user(), new).await?;
         Ok(wire::CreateAutomationResponse { automation: Some(automation_out(&automation)) })
@@ -55,8 +54,7 @@ impl AutomationDoor {
         caller: &Principal,
         sent: &wire::ListAutomationsRequest,
     ) -> Result<wire::ListAutomationsResponse, Fault> {
-        let Listing { parent, filter, size, after, key } = request::listing(sent)?;
-        parent.open_to(caller)?;
+        let Listing { parent, filter, size, after, key } = request::listing(sent, caller)?;
         let AccountName(account) = parent;
         self.accounts.view(&account).await?;
         let page = self.store.list(&account, filter, after, size).await;
@@ -119,7 +117,6 @@ impl AutomationDoor {
         wish: Wish,
     ) -> Result<Option<wire::Automation>, Fault> {
         name.open_to(caller)?;
-        admin(caller)?;
         let after: Option<Automation> = self.editor.change(&name.account, name.id, etag, &wish).await?;
         Ok(after.as_ref().map(automation_out))
     }
@@ -131,7 +128,7 @@ impl AutomationService for AutomationDoor {
         &self,
         request: Request<wire::CreateAutomationRequest>,
     ) -> Result<Response<wire::CreateAutomationResponse>, Status> {
-        let (caller, sent) = opened(request)?;
+        let (caller, sent) = opened_by_admin(request)?;
         answer(self.create(&caller, sent).await)
     }
 
@@ -155,7 +152,7 @@ impl AutomationService for AutomationDoor {
         &self,
         request: Request<wire::UpdateAutomationRequest>,
     ) -> Result<Response<wire::UpdateAutomationResponse>, Status> {
-        let (caller, sent) = opened(request)?;
+        let (caller, sent) = opened_by_admin(request)?;
         answer(self.update(&caller, sent).await)
     }
 
@@ -163,7 +160,7 @@ impl AutomationService for AutomationDoor {
         &self,
         request: Request<wire::DeleteAutomationRequest>,
     ) -> Result<Response<wire::DeleteAutomationResponse>, Status> {
-        let (caller, sent) = opened(request)?;
+        let (caller, sent) = opened_by_admin(request)?;
         answer(self.delete(&caller, sent).await)
     }
 
@@ -171,7 +168,7 @@ impl AutomationService for AutomationDoor {
         &self,
         request: Request<wire::ActivateAutomationRequest>,
     ) -> Result<Response<wire::ActivateAutomationResponse>, Status> {
-        let (caller, sent) = opened(request)?;
+        let (caller, sent) = opened_by_admin(request)?;
         answer(self.activate(&caller, sent).await)
     }
 
@@ -179,7 +176,7 @@ impl AutomationService for AutomationDoor {
         &self,
         request: Request<wire::DeactivateAutomationRequest>,
     ) -> Result<Response<wire::DeactivateAutomationResponse>, Status> {
-        let (caller, sent) = opened(request)?;
+        let (caller, sent) = opened_by_admin(request)?;
         answer(self.deactivate(&caller, sent).await)
     }
 }

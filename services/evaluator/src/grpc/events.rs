@@ -58,8 +58,7 @@ impl EventDoor {
         caller: &Principal,
         sent: wire::IngestEventRequest,
     ) -> Result<wire::IngestEventResponse, Fault> {
-        let (parent, event) = self.read(sent).map_err(Fault::invalid)?;
-        parent.open_to(caller)?;
+        let (parent, event) = self.read(caller, sent)?;
         let AccountName(account) = parent;
         let judge = self.judge(&account, true).await?;
         match self.judged(&judge, event)? {
@@ -80,12 +79,14 @@ impl EventDoor {
     ) -> Result<wire::BatchIngestEventsResponse, Fault> {
         let mut found = Violations::new();
         let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+        if let Some(parent) = &parent {
+            parent.open_to(caller)?;
+        }
         let count = sent.events.len();
         if count == 0 || count > MAX_BATCH {
             found.add("events", format!("must hold 1 to {MAX_BATCH} events"));
         }
         let parent = parent.filter(|_| found.is_empty()).ok_or_else(|| Fault::invalid(found))?;
-        parent.open_to(caller)?;
         let AccountName(account) = parent;
         let judge = self.judge(&account, false).await?;
         let mut batch = Batch::new(&account, &self.dispatcher, count);
@@ -100,10 +101,17 @@ impl EventDoor {
         Ok(batch.finish().await)
     }
 
-    /// Whose the event is, and the event, which is not checked yet.
-    fn read(&self, sent: wire::IngestEventRequest) -> Result<(AccountName, EventDraft), Violations> {
+    /// Whose the event is, which the caller may act for, and the event, which is not checked yet.
+    fn read(
+        &self,
+        caller: &Principal,
+        sent: wire::IngestEventRequest,
+    ) -> Result<(AccountName, EventDraft), Fault> {
         let mut found = Violations::new();
         let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+        if let Some(parent) = &parent {
+            parent.open_to(caller)?;
+        }
         let bytes = sent.encoded_len();
         let event = match sent.event {
             // The transport takes as much as a batch may have, since it knows one limit for a whole service.
@@ -125,7 +133,7 @@ impl EventDoor {
             (_, event) => {
                 let broken = event.and_then(|event| check_event(event, self.clock.now()).err());
                 found.extend(broken.into_iter().flatten());
-                Err(found)
+                Err(Fault::invalid(found))
             }
         }
     }

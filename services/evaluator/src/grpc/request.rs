@@ -81,14 +81,17 @@ pub(super) fn unnamed(draft: &Draft, found: &Violations) -> Fault {
     Fault::invalid(found)
 }
 
-/// A listing.
+/// A listing of an account that the caller may act for.
 ///
 /// # Errors
-/// Everything that can't be read.
-pub(super) fn listing(sent: &wire::ListAutomationsRequest) -> Result<Listing, Violations> {
+/// `PERMISSION_DENIED`, else everything that can't be read.
+pub(super) fn listing(sent: &wire::ListAutomationsRequest, caller: &Principal) -> Result<Listing, Fault> {
     let key = format!("automations|{}|{}|{}", sent.parent, sent.state, sent.webhook);
     let mut found = Violations::new();
     let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+    if let Some(parent) = &parent {
+        parent.open_to(caller)?;
+    }
     let size = found.keep("page_size", PageSize::from_wire(sent.page_size)).map(PageSize::get);
     let after = found.keep("page_token", after(&sent.page_token, &key)).flatten();
     let state = found.keep("state", state(sent.state)).flatten();
@@ -100,7 +103,7 @@ pub(super) fn listing(sent: &wire::ListAutomationsRequest) -> Result<Listing, Vi
         (Some(parent), Some(size)) if found.is_empty() => {
             Ok(Listing { parent, filter: Filter { state, webhook }, size, after, key })
         }
-        _ => Err(found),
+        _ => Err(Fault::invalid(found)),
     }
 }
 
@@ -220,8 +223,14 @@ mod tests {
             state: 9,
             webhook: "x".to_owned(),
         };
-        let found = listing(&sent).unwrap_err();
-        let fields: Vec<&str> = found.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(fields, ["parent", "page_size", "page_token", "state", "webhook"]);
+        let fault = listing(&sent, &caller(Role::Member)).unwrap_err();
+        assert_eq!(fields(&fault), ["parent", "page_size", "page_token", "state", "webhook"]);
+        let foreign = wire::ListAutomationsRequest { parent: "accounts/globex".to_owned(), ..sent };
+        let fault = listing(&foreign, &caller(Role::Member)).unwrap_err();
+        assert_eq!(
+            fault.reason(),
+            sluice_domain::Reason::PermissionDenied,
+            "and nothing is said of the rest"
+        );
     }
 }

@@ -34,6 +34,9 @@ impl AccountService for Accounts {
         let asked = request.into_inner();
         let mut reading = Reading::default();
         let name: Option<AccountName> = reading.violations.keep("name", asked.name.parse());
+        if let Some(name) = &name {
+            name.open_to(&principal)?;
+        }
         let plan = reading.plan(asked.plan, self.store.catalogue());
         if asked.version < 1 {
             reading.violations.add("version", "must be at least 1");
@@ -43,7 +46,6 @@ impl AccountService for Accounts {
             None => Some(Timestamp::EPOCH),
         };
         let ((name, plan), anchor) = reading.finish(name.zip(plan).zip(anchor))?;
-        name.open_to(&principal)?;
 
         let put = Put { plan, version: asked.version, anchor };
         let account = self.store.put_entitlements(&name.0, &put).await?;

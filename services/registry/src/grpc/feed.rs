@@ -6,12 +6,15 @@ use futures_util::{Stream, stream};
 use proto::registry::v1 as wire;
 use proto::registry::v1::feed_service_server::FeedService;
 use sluice_domain::WebhookId;
-use sluice_rpc::{ResourceName, principal};
+use sluice_rpc::{Fault, ResourceName, principal};
 use sluice_runtime::Shutdown;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::store::{Store, Watching};
+
+/// The RPC that tells of every account.
+const WATCH_CHANGES: &str = "/sluice.registry.v1.FeedService/WatchChanges";
 
 /// Handlers of `FeedService`.
 #[derive(Debug, Clone)]
@@ -35,6 +38,11 @@ impl FeedService for Feed {
         &self,
         request: Request<wire::WatchChangesRequest>,
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        if !principal(&request)?.serves_any_account() {
+            let message =
+                "the feed tells of every account; the token must name none and have scope accounts.any";
+            return Err(Fault::permission_denied(message).with("method", WATCH_CHANGES).into());
+        }
         let watch = self.store.watch(request.get_ref().cursor, self.watching.clone()).await?;
         let (shutdown, store) = (self.shutdown.clone(), self.store.clone());
         // The next change is read when the client has room for it: a slow one holds a page, not a queue.

@@ -53,11 +53,13 @@ impl WebhookService for Webhooks {
         let asked = request.into_inner();
         let mut reading = Reading::default();
         let parent: Option<AccountName> = reading.violations.keep("parent", asked.parent.parse());
+        if let Some(parent) = &parent {
+            parent.open_to(&principal)?;
+        }
         let draft = reading.draft(asked.webhook, &self.targets);
         let signing = reading.signing(&asked.signing_secret);
         let request_id = reading.request_id(&asked.request_id);
         let (parent, draft) = reading.finish(parent.zip(draft))?;
-        parent.open_to(&principal)?;
 
         let creation = Creation { account: parent.0, draft, signing, request_id };
         let created = self.store.create_webhook(&caller, &creation).await?;
@@ -86,6 +88,9 @@ impl WebhookService for Webhooks {
         let asked = request.into_inner();
         let mut reading = Reading::default();
         let parent: Option<AccountName> = reading.violations.keep("parent", asked.parent.parse());
+        if let Some(parent) = &parent {
+            parent.open_to(&principal)?;
+        }
         let size = reading.violations.keep("page_size", PageSize::from_wire(asked.page_size));
         let kind = reading.kind_filter(asked.kind);
         let display_name = reading.display_name_filter(&asked.display_name);
@@ -93,7 +98,6 @@ impl WebhookService for Webhooks {
         let last = Cursor::from_token(&asked.page_token, &listing).and_then(last_of);
         let last = reading.violations.keep("page_token", last);
         let ((parent, size), last) = reading.finish(parent.zip(size).zip(last))?;
-        parent.open_to(&principal)?;
 
         let filter = Filter { kind, display_name };
         // One more than the page holds tells whether there is a next one.
@@ -118,9 +122,11 @@ impl WebhookService for Webhooks {
         let mut reading = Reading::default();
         let name: Option<ResourceName<WebhookId>> =
             reading.violations.keep("webhook.name", given.name.parse());
+        if let Some(name) = &name {
+            name.open_to(&principal)?;
+        }
         let change = reading.change(given, asked.update_mask, &self.targets);
         let name = reading.finish(name)?;
-        name.open_to(&principal)?;
 
         let webhook =
             self.store.update_webhook(&caller, &name.account, name.id, etag(&held_etag), &change).await?;
