@@ -12,9 +12,8 @@
 )]
 
 mod outsiders {
-    mod absent;
     mod client;
     mod packages;
-    mod spans;
+    mod python;
     mod web;
 }

@@ -10,9 +10,11 @@ use proto::registry::v1::Webhook;
 use serde_json::json;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, delay, post, step, updated, won};
-use sluice_tests::{Deployment, House, PARENT, micros, on_each_deployment};
+use sluice_tests::{ACCOUNT, Deployment, House, PARENT, micros, on_each_deployment};
 use tokio::net::TcpSocket;
 use tonic::Code;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 on_each_deployment!(
     a_broken_receiver_is_tried_again_under_the_same_webhook_id,
@@ -23,7 +25,7 @@ on_each_deployment!(
     opening_again_costs_no_second_execution,
     what_is_cancelled_is_sent_only_when_opened_again,
     a_request_under_way_is_not_cut_off_by_a_cancel,
-    the_history_is_filtered_by_state_automation_and_webhook,
+    the_history_is_filtered_by_state_automation_webhook_and_trace,
 );
 
 async fn house_with_a_webhook(deployment: Deployment, url: &str) -> (House, String) {
@@ -218,14 +220,16 @@ async fn a_request_under_way_is_not_cut_off_by_a_cancel(deployment: Deployment) 
     assert_eq!(receiver.hits().len(), 1);
 }
 
-async fn the_history_is_filtered_by_state_automation_and_webhook(deployment: Deployment) {
+async fn the_history_is_filtered_by_state_automation_webhook_and_trace(deployment: Deployment) {
     let receiver = Receiver::start().await;
     receiver.script("/bad", [Answer::status(400)]);
     let (house, good) = house_with_a_webhook(deployment, &receiver.url("/good")).await;
     let (bad, _) = house.webhook(automation_webhook("Bad", &receiver.url("/bad"))).await;
     let succeeding = house.automation(automation("Good", [post(&good, "{}")])).await;
     let failing = house.automation(automation("Bad", [post(&bad, "{}")])).await;
-    for number in 0..9 {
+    let producer = house.people().producer(ACCOUNT).tracing(&format!("00-{TRACE}-b7ad6b7169203331-01"));
+    let traced = producer.ingest(PARENT, won("e-0")).await.unwrap().executions;
+    for number in 1..9 {
         house.ingest(won(&format!("e-{number}"))).await;
     }
     assert_eq!(house.all_ended().await.len(), 18, "all pages together");
@@ -242,4 +246,16 @@ async fn the_history_is_filtered_by_state_automation_and_webhook(deployment: Dep
     }
     let neither = ListExecutionsRequest { automation: failing, webhook: good, ..all() };
     assert!(house.admin().list_executions(neither).await.unwrap().executions.is_empty());
+
+    let of_trace = |id: &str| ListExecutionsRequest { trace_id: id.to_owned(), page_size: 1, ..all() };
+    let first = house.admin().list_executions(of_trace(TRACE)).await.unwrap();
+    let rest = ListExecutionsRequest { page_token: first.next_page_token, ..of_trace(TRACE) };
+    let rest = house.admin().list_executions(rest).await.unwrap();
+    assert_eq!(rest.next_page_token, "");
+    let found: Vec<_> = rest.executions.iter().chain(&first.executions).map(|found| &found.name).collect();
+    assert_eq!(found, traced.iter().collect::<Vec<_>>(), "oldest first again");
+    let unknown = house.admin().list_executions(of_trace(&"f".repeat(32))).await.unwrap();
+    assert!(unknown.executions.is_empty());
+    let refused = house.admin().list_executions(of_trace("0af7")).await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.fields), ("INVALID_ARGUMENT", vec!["trace_id".to_owned()]));
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use sluice_tests::python::{printed, program};
+use super::python::{printed, program};
 
 #[test]
 fn the_packages_are_the_pinned_ones() {

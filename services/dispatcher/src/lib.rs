@@ -4,7 +4,7 @@
 //! - [`execution`]: where an execution stands, and what comes after an attempt; [`attempt`], [`retry`]: one HTTP try, and when the
 //!   next one follows; [`plan`]: the requests;
 //! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
-//!   [`gate`]: what holds work back without touching it;
+//!   [`gate`]: what holds work back without touching it; [`trace`]: the trace it is found by;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`redaction`]: what history may show;
 //!   [`feed`]: what the registry tells.
 //!
@@ -30,5 +30,6 @@ pub mod retry;
 pub mod service;
 pub mod store;
 pub mod target;
+pub mod trace;
 pub mod turn;
 pub mod worker;

@@ -15,6 +15,7 @@ mod gates;
 mod history;
 mod hot;
 mod lanes;
+mod pages;
 mod pending;
 mod receipts;
 mod rescue;
@@ -32,6 +33,7 @@ pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
 pub use control::{Cancelled, Retried};
 pub use history::{ExecutionPage, Filter, StateFilter};
 pub use hot::{Probe, hot_statements};
+pub use pages::PageKey;
 pub use retention::Pruned;
 pub use stop::Stopped;
 

@@ -147,6 +147,7 @@ cases! {
         pages_have_no_gap_and_no_repeat_while_more_arrives,
         filters_by_automation_webhook_and_state,
         a_page_that_looked_far_ends_with_a_cursor,
+        a_trace_is_found_among_all_others_and_pages_by_key,
         what_has_just_come_due_is_shown_queued_while_there_is_quota,
         a_foreign_account_sees_nothing;
     quota_driver:

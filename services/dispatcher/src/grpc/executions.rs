@@ -13,7 +13,8 @@ use tonic::{Request, Response, Status};
 use super::show;
 use crate::error::Error;
 use crate::execution::{EndState, Snapshot};
-use crate::store::{Cancelled, Filter, Retried, StateFilter, Store};
+use crate::store::{Cancelled, Filter, PageKey, Retried, StateFilter, Store};
+use crate::trace::TraceId;
 use crate::worker::Alarm;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -37,10 +38,9 @@ impl Executions {
     }
 
     async fn list(&self, list: &List) -> Result<wire::ListExecutionsResponse, Error> {
-        let after = list.after.as_ref().and_then(|cursor| <[u8; 16]>::try_from(cursor.key()).ok());
-        let after = after.map(ExecutionId::from_bytes);
+        let after = list.after.as_ref().and_then(|cursor| PageKey::from_bytes(cursor.key()));
         let page = self.store.executions(&list.account.0, &list.filter, after, list.size.get()).await?;
-        let token = |id: ExecutionId| Cursor::after(id.to_bytes()).to_token(&list.tie);
+        let token = |key: PageKey| Cursor::after(key.to_bytes()).to_token(&list.tie);
         Ok(wire::ListExecutionsResponse {
             next_page_token: page.next.map(token).unwrap_or_default(),
             executions: page
@@ -150,11 +150,18 @@ impl List {
         let automation = of_account(&mut broken, "automation", &request.automation, account.as_ref());
         let webhook = of_account(&mut broken, "webhook", &request.webhook, account.as_ref());
         let state = broken.keep("state", state_filter(request.state));
-        let tie = format!("{}|{}|{}|{}", request.parent, request.state, request.automation, request.webhook);
+        let trace = match request.trace_id.as_str() {
+            "" => None,
+            text => broken.keep("trace_id", text.parse::<TraceId>()),
+        };
+        let wire::ListExecutionsRequest {
+            parent, state: code, automation: of, webhook: to, trace_id, ..
+        } = request;
+        let tie = format!("{parent}|{code}|{of}|{to}|{trace_id}");
         let after = broken.keep("page_token", Cursor::from_token(&request.page_token, &tie));
         match (account, size, state, after) {
             (Some(account), Some(size), Some(state), Some(after)) if broken.is_empty() => {
-                Ok(Self { account, filter: Filter { automation, webhook, state }, size, after, tie })
+                Ok(Self { account, filter: Filter { automation, webhook, state, trace }, size, after, tie })
             }
             _ => Err(Error::Invalid(broken).into()),
         }

@@ -8,9 +8,10 @@ use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 use super::{Result, lanes, sql};
 use crate::execution::{EventSummary, Execution};
 use crate::plan::Plan;
+use crate::trace::TraceId;
 
-const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, accepted_at, plan, bodies";
-const WIDTH: usize = 11;
+const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, trace, accepted_at, plan, bodies";
+const WIDTH: usize = 12;
 
 /// The next places in the order of acceptance. The accounts are locked, so an account's places follow the order of its locks.
 pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
@@ -56,6 +57,7 @@ fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
         execution.generation.into(),
         event.into(),
         execution.traceparent.as_str().into(),
+        TraceId::of(&execution.traceparent).map(|trace| trace.key(&execution.account)).into(),
         execution.accepted_at.as_micros().into(),
         plan.into(),
         bodies.into(),
@@ -81,6 +83,23 @@ pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<
         accepted_at: Timestamp::from_micros(row.get("accepted_at")?),
         plan: Plan::decode(&row.get::<String>("plan")?, bodies).map_err(StorageError::decode)?,
     })
+}
+
+/// Those of these places that are the account's, without bodies.
+pub(super) async fn at(
+    query: &impl Query,
+    account: &AccountId,
+    seqs: &[i64],
+) -> Result<Vec<(i64, Execution)>> {
+    let mut found = Vec::with_capacity(seqs.len());
+    for piece in chunks(seqs, query.backend(), 1) {
+        for row in query.all(&sql::without_bodies(piece.len()), sql::keys(piece)).await? {
+            if row.get::<String>("account")? == account.as_str() {
+                found.push((row.get("seq")?, read(account, &row, false)?));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// One execution with its place and bodies, or nothing if the account has none of this id.

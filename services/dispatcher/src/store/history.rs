@@ -3,20 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
-use sluice_storage::{Query, Reader, StorageError};
+use sluice_storage::{Query, Reader};
 
 use super::endings::Ending;
+use super::pages::{PageKey, Walk};
 use super::pending::Pending;
 use super::{Result, Store, accounts, endings, executions, gates, lanes, pending, sql};
 use crate::attempt::{Attempt, Verdict};
 use crate::execution::{Execution, PauseReason, Snapshot, State};
 use crate::gate::{Gates, Lane};
 use crate::quota::AccountQuota;
+use crate::trace::TraceId;
 use crate::turn::Turn;
 
-/// How many executions one page looks at before it ends early with a cursor.
-const LOOKED_AT: usize = 10_000;
-/// How many at a time.
+/// How many executions a page looks at in one step.
 const STRIDE: usize = 500;
 /// How many places of a queue are counted to tell when each starts; beyond, no time is shown.
 const RANKED: i64 = 20_000;
@@ -33,6 +33,8 @@ pub struct Filter {
     pub webhook: Option<WebhookId>,
     /// In a state that this says yes to.
     pub state: Option<StateFilter>,
+    /// Of this trace.
+    pub trace: Option<TraceId>,
 }
 
 /// A page, newest first.
@@ -40,8 +42,8 @@ pub struct Filter {
 pub struct ExecutionPage {
     /// What it shows, without bodies and attempts.
     pub executions: Vec<Snapshot>,
-    /// The last id that was looked at, if there are more.
-    pub next: Option<ExecutionId>,
+    /// The key that was looked at last, if there are more.
+    pub next: Option<PageKey>,
 }
 
 /// What tells where the executions of one account stand, as of one moment.
@@ -83,41 +85,37 @@ impl Store {
         &self,
         account: &AccountId,
         filter: &Filter,
-        after: Option<ExecutionId>,
+        after: Option<PageKey>,
         size: usize,
     ) -> Result<ExecutionPage> {
         let reader = self.database.read();
-        let mut key = after.map_or([0xff; 16], ExecutionId::to_bytes);
         let standing = &mut Standing::of(&reader, account).await?;
-        let mut page = Vec::with_capacity(size);
-        let mut looked_at = 0;
+        let mut walk = Walk::after(&reader, account, filter.trace, after).await?;
+        let (mut page, mut last) = (Vec::with_capacity(size), None);
         loop {
             let stride = STRIDE.min(if filter.is_open() { size - page.len() + 1 } else { STRIDE });
-            let rows = page_rows(&reader, account, key, stride).await?;
-            let exhausted = rows.len() < stride;
-            looked_at += rows.len();
-            let last = rows.last().map(|(_, execution)| execution.id);
-            let wanted = rows.into_iter().filter(|(_, execution)| filter.wants(execution)).collect();
+            let step = walk.step(stride).await?;
+            let wanted = step.rows.into_iter().filter(|(.., execution)| filter.wants(execution));
+            let (keys, wanted): (HashMap<ExecutionId, PageKey>, Vec<(i64, Execution)>) =
+                wanted.map(|(seq, key, execution)| ((execution.id, key), (seq, execution))).unzip();
             for snapshot in snapshots(&reader, standing, wanted).await? {
                 if page.len() == size {
-                    let next = page.last().map(|last: &Snapshot| last.execution.id);
-                    return Ok(ExecutionPage { executions: page, next });
+                    return Ok(ExecutionPage { executions: page, next: last });
                 }
                 if filter.state.is_none_or(|wanted| wanted(&snapshot.state)) {
+                    last = keys.get(&snapshot.execution.id).copied();
                     page.push(snapshot);
                 }
             }
-            match last {
-                Some(last) if !exhausted && looked_at < LOOKED_AT => key = last.to_bytes(),
-                Some(last) if !exhausted => return Ok(ExecutionPage { executions: page, next: Some(last) }),
-                _ => return Ok(ExecutionPage { executions: page, next: None }),
+            if step.next.is_none() || step.enough {
+                return Ok(ExecutionPage { executions: page, next: step.next });
             }
         }
     }
 }
 
 impl Filter {
-    /// Whether it lets everything through.
+    /// Whether it lets everything through that a walk finds.
     const fn is_open(&self) -> bool {
         self.automation.is_none() && self.webhook.is_none() && self.state.is_none()
     }
@@ -128,18 +126,6 @@ impl Filter {
                 execution.plan.deliveries.iter().any(|delivery| delivery.webhook == wanted)
             })
     }
-}
-
-async fn page_rows(
-    reader: &Reader,
-    account: &AccountId,
-    key: [u8; 16],
-    limit: usize,
-) -> Result<Vec<(i64, Execution)>> {
-    let limit = i64::try_from(limit).map_err(StorageError::decode)?;
-    let values = vec![account.as_str().into(), key.to_vec().into(), limit.into()];
-    let rows = reader.all(sql::PAGE, values).await?;
-    rows.iter().map(|row| Ok((row.get("seq")?, executions::read(account, row, false)?))).collect()
 }
 
 /// Where these executions of one account stand.

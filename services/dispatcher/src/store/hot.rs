@@ -5,10 +5,11 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
 
 use super::sql::{
-    DUE_ACCOUNTS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS, PAGE, PROMOTE, REACHED, SEQ_OF,
-    TOGETHER, heads, keys, lane_heads,
+    DUE_ACCOUNTS, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS, PAGE, PROMOTE,
+    REACHED, SEQ_OF, TOGETHER, heads, keys, lane_heads, traced, without_bodies,
 };
-use super::{accounts, claim, endings, gates, lanes, pending, receipts};
+use super::{accounts, claim, endings, gates, lanes, pages, pending, receipts};
+use crate::trace::TraceId;
 use crate::turn::Turn;
 
 /// Keys of rows that exist, for the parameters of [`hot_statements`].
@@ -24,6 +25,8 @@ pub struct Probe {
     pub webhook: WebhookId,
     /// An execution of it.
     pub execution: ExecutionId,
+    /// The trace of one.
+    pub trace: TraceId,
     /// Places of executions.
     pub seqs: Vec<i64>,
     /// Lanes of the account.
@@ -47,6 +50,9 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
     let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
     let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
+    let cuts: Vec<i64> = (0..pages::CUTS_AT_ONCE).collect();
+    let trace = probe.trace.key(&probe.account);
+    let places = [vec![trace.into(), i64::MAX.into(), limit()], keys(&cuts)].concat();
     vec![
         ("lock accounts", accounts::locking(backend, 1), vec![account()]),
         ("closed gates", gates::selecting(1), vec![account()]),
@@ -68,6 +74,9 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
         ("page of executions", PAGE.into(), vec![account(), id(), limit()]),
+        ("places of a trace", traced(cuts.len()), places),
+        ("executions by place", without_bodies(many), seqs()),
+        ("ends of the executions", ENDS_OF_EXECUTIONS.into(), vec![]),
         ("oldest executions", OLDEST.into(), vec![account(), Vec::<u8>::new().into(), id(), limit()]),
         ("oldest receipts", OLDEST_RECEIPTS.into(), vec![limit()]),
         ("ends", endings::selecting(many), seqs()),

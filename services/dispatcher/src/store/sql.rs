@@ -82,9 +82,40 @@ pub(super) const NEXT_WAKE: &str =
 pub(super) const EXPIRED: &str = "SELECT seq, account FROM pending \
      WHERE token IS NOT NULL AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
 
+/// What is read of an execution where its bodies are not wanted.
+macro_rules! without_bodies {
+    () => {
+        "seq, id, automation, automation_version, generation, event, traceparent, accepted_at, plan"
+    };
+}
+
 /// An account's executions, newest first, after a key: `account, id, limit`.
-pub(super) const PAGE: &str = "SELECT seq, id, automation, automation_version, generation, event, traceparent, \
-     accepted_at, plan FROM execution WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+pub(super) const PAGE: &str = concat!(
+    "SELECT ",
+    without_bodies!(),
+    " FROM execution WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+);
+
+/// That many executions without their bodies: keys. Not by account, too: SQLite would take that one's index and walk all it has.
+pub(super) fn without_bodies(executions: usize) -> String {
+    let list = list(executions, 1);
+    format!(concat!("SELECT ", without_bodies!(), ", account FROM execution WHERE seq IN ({})"), list)
+}
+
+/// How many bits of a place lie within one cut of the index of traces, as the schema has it.
+pub(super) const CUT: i64 = 13;
+
+/// The places of a trace in that many cuts of the index, newest first, before a place: `trace, before, limit`, cuts.
+pub(super) fn traced(cuts: usize) -> String {
+    let cuts = list(cuts, 4);
+    format!(
+        "SELECT seq FROM execution WHERE (seq >> 13) IN ({cuts}) AND trace = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+    )
+}
+
+/// The first and the last place that is kept.
+pub(super) const ENDS_OF_EXECUTIONS: &str =
+    "SELECT (SELECT min(seq) FROM execution), (SELECT max(seq) FROM execution)";
 
 /// One execution's key: `account, id`.
 pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AND id = $2";

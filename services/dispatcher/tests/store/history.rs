@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sluice_dispatcher::attempt::Verdict;
 use sluice_dispatcher::execution::{EndState, PauseReason, State};
-use sluice_dispatcher::store::{ExecutionPage, Filter, NewEvent, Work};
+use sluice_dispatcher::store::{ExecutionPage, Filter, NewEvent, PageKey, Work};
 use sluice_domain::{ExecutionId, Span};
 
 use super::makers::{
@@ -54,7 +54,7 @@ pub(crate) async fn attempts_are_in_order_of_delivery_and_number(house: &House) 
     assert_eq!(order, meant, "by number, not by text");
 }
 
-async fn page(house: &House, filter: &Filter, after: Option<ExecutionId>, size: usize) -> ExecutionPage {
+async fn page(house: &House, filter: &Filter, after: Option<PageKey>, size: usize) -> ExecutionPage {
     house.store.executions(&house.acme, filter, after, size).await.unwrap()
 }
 
@@ -176,6 +176,47 @@ pub(crate) async fn a_page_that_looked_far_ends_with_a_cursor(house: &House) {
     );
     let second = page(house, &filter, first.next, 10).await;
     assert_eq!((ids(&second), second.next), (wanted, None));
+}
+
+fn traced(trace: &str, made: NewEvent) -> NewEvent {
+    NewEvent { traceparent: format!("00-{trace}-00f067aa0ba902b7-01"), ..made }
+}
+
+pub(crate) async fn a_trace_is_found_among_all_others_and_pages_by_key(house: &House) {
+    let (wanted, another) = ("0123456789abcdef0123456789abcdef", "00000000000000000000000000000001");
+    let of = |id: &str, runs: Vec<_>| traced(wanted, event(id, runs));
+    let mut meant = house
+        .queue(&[of("a", vec![run(1, 1), run(2, 2)]), traced(another, event("b", vec![run(1, 1)]))])
+        .await;
+    meant.truncate(2);
+    // More than one cut of the index lies between.
+    let wide = |at: usize| event(&format!("e{at}"), (0..1_000).map(|_| run(1, 1)).collect());
+    house.queue(&(0..9).map(wide).collect::<Vec<_>>()).await;
+    meant.extend(house.queue(&[of("c", vec![run(2, 1)])]).await);
+    let other = account("other");
+    house.accept(&[traced(wanted, super::makers::event_of(&other, "a", vec![run(1, 1)]))], 0).await;
+    meant.reverse();
+
+    let filter = Filter { trace: wanted.parse().ok(), ..Filter::default() };
+    for size in [1, 2, 3, 100] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = page(house, &filter, after, size).await;
+            seen.extend(ids(&page));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, meant, "newest first, {size} at a time");
+    }
+    let narrowed = Filter { automation: Some(automation(2)), ..filter.clone() };
+    assert_eq!(ids(&page(house, &narrowed, None, 100).await), [meant[0], meant[1]]);
+    let unknown = Filter { trace: "ff".repeat(16).parse().ok(), ..Filter::default() };
+    let nothing = page(house, &unknown, None, 100).await;
+    assert_eq!((ids(&nothing), nothing.next), (vec![], None));
+    let theirs = house.store.executions(&other, &filter, None, 100).await.unwrap();
+    assert_eq!(theirs.executions.len(), 1, "another account's share of the trace is its own");
 }
 
 pub(crate) async fn a_foreign_account_sees_nothing(house: &House) {

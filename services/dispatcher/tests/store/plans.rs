@@ -11,6 +11,8 @@ use super::makers::{House, account, automation, webhook};
 
 const ROWS: i64 = 100_000;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 /// Each statement with what its plan must name on SQLite and on PostgreSQL; and whether its order must come out of an index where
 /// there is much to put in order.
 const MEANT: &[(&str, &str, &str, bool)] = &[
@@ -49,6 +51,9 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("reached by a marker", "pending_lane (lane=?", "pending_lane", false),
     ("place of an execution", "execution_id (account=? AND id=?)", "execution_id", false),
     ("page of executions", "execution_id (account=? AND id<?)", "execution_id", true),
+    ("places of a trace", "execution_trace (<expr>=? AND trace=? AND rowid<?)", "execution_trace", false),
+    ("executions by place", "execution USING INTEGER PRIMARY KEY (rowid=?)", "execution_pkey", false),
+    ("ends of the executions", "SEARCH execution", "execution_pkey", false),
     ("oldest executions", "execution_id (account=? AND id>? AND id<?)", "execution_id", true),
     ("oldest receipts", "SCAN receipt", "receipt_pkey", true),
     ("ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
@@ -178,6 +183,7 @@ async fn probes(house: &House) -> Vec<(&'static str, Probe)> {
             event: format!("e{}", seqs[0]),
             automation: automation(1),
             webhook: webhook(1),
+            trace: TRACE.parse().unwrap(),
             execution: ExecutionId::from_bytes(format!("{:016}", seqs[0]).into_bytes().try_into().unwrap()),
             lanes: column("SELECT lane FROM lane WHERE account = $1 ORDER BY lane").await,
             seqs,
@@ -259,8 +265,8 @@ async fn fill(house: &House) {
     )
     .await;
     run(house, &format!(
-        "INSERT INTO execution (seq, account, id, automation, automation_version, generation, event, traceparent, accepted_at, \
-         plan, bodies) SELECT n, 'acct' || {owner}, {id}, '{first}', 1, 1, '{{}}', '', {now}, '[]', {} FROM {all}",
+        "INSERT INTO execution (seq, account, id, automation, automation_version, generation, event, traceparent, trace, accepted_at, \
+         plan, bodies) SELECT n, 'acct' || {owner}, {id}, '{first}', 1, 1, '{{}}', '', n * 7919 % 100003, {now}, '[]', {} FROM {all}",
         bytes(100)
     )).await;
     run(house, &format!(

@@ -71,11 +71,15 @@ CREATE TABLE execution (
   generation          INTEGER NOT NULL,
   event               TEXT    NOT NULL,         -- JSON
   traceparent         TEXT    NOT NULL,
+  trace               INTEGER,        -- stands for account and trace; NULL without one
   accepted_at         INTEGER NOT NULL,
   plan                TEXT    NOT NULL,         -- JSON
   bodies              BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX execution_id ON execution (account, id);
+-- Traces are random: in one index over all rows each would be written to a page of its own, anywhere. So it is cut where 8,192
+-- executions are full: what is accepted goes into the last few pages, and a look-up asks each cut.
+CREATE INDEX execution_trace ON execution ((seq >> 13), trace);
 
 -- The working set: what is not ended. A row with a token has an attempt under way.
 CREATE TABLE pending (
