@@ -12,8 +12,9 @@
 )]
 
 mod outsiders {
+    mod absent;
     mod client;
     mod packages;
-    mod python;
+    mod spans;
     mod web;
 }

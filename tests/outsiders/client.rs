@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sluice_auth::{Role, Scope};
+use sluice_tests::python::{Steps, run};
 use sluice_tests::{ACCOUNT, Backend, Deployment, House, OTHER_ACCOUNT, on_each_deployment};
-
-use super::python::{Steps, run};
 
 /// Who may call, in public.
 const SERVICES: [&str; 5] = [

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::python::{printed, program};
+use sluice_tests::python::{printed, program};
 
 #[test]
 fn the_packages_are_the_pinned_ones() {

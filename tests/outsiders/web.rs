@@ -1,10 +1,10 @@
 //! gRPC-Web, as a browser speaks it: the standard library of Python over HTTP/1.1.
 
 use serde_json::{Value, json};
+use sluice_tests::python::run;
 use sluice_tests::{Deployment, House, on_each_shape};
 
 use super::client::tokens;
-use super::python::run;
 
 const ALLOWED: &str = "https://app.example.com";
 

@@ -85,13 +85,6 @@ class Listener:
             raise Refused(error.code().name, error.details(), details) from None
         return self.decode(path, answer)
 
-    def follow(self, path, request, token):
-        """Calls what answers with a stream; each message as JSON, as it comes."""
-        call = self.channel.unary_stream(f"/{path}")
-        metadata = [("authorization", f"Bearer {token}")]
-        for answer in call(self.encode(path, request), timeout=TIMEOUT, metadata=metadata):
-            yield self.decode(path, answer)
-
 
 class Suite:
     """All public listeners; a call goes to the one that tells of its service."""

@@ -9,6 +9,8 @@
 //! - [`Process`]: one that the test started, killed with it;
 //! - [`collector`]: takes spans over OTLP and remembers them;
 //! - [`Refusal`]: a call that was refused, as a client reads it;
+//! - [`Rotel`]: an OpenTelemetry collector that nobody here wrote, and [`CollectedSpan`], what it took; [`Hanging`]: a server that
+//!   never answers; [`python`]: the programs of tests/python;
 //! - [`requests`]: makers of webhooks, automations and events;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`micros`]: the times of answers, to compare;
@@ -28,24 +30,30 @@
 mod binaries;
 pub mod collector;
 mod deployment;
+mod hanging;
 mod house;
 mod people;
 mod ports;
 mod premises;
 mod process;
+pub mod python;
 mod refusal;
 pub mod requests;
+mod rotel;
 mod service;
 mod settings;
 mod setup;
 mod wait;
 
 pub use deployment::{Deployment, Shape};
+pub use hanging::Hanging;
 pub use house::{House, micros};
 pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person};
+pub use ports::free_address;
 pub use premises::signer;
 pub use process::Process;
 pub use refusal::{Answer, Refusal, assert_unavailable};
+pub use rotel::{Collected, CollectedSpan, Rotel};
 pub use service::Service;
 pub use setup::Setup;
 pub use sluice_storage::Backend;

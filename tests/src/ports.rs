@@ -11,7 +11,7 @@ const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 
 /// An address that nobody listens on and that this process has not given out before.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
     let next = NEXT.get_or_init(|| {
         // Suites that run at the same time begin in different places.

@@ -11,7 +11,7 @@ const VARIABLE: &str = "SLUICE_TEST_PYTHON";
 ///
 /// # Panics
 /// Without a Python to run it in, in one line that says what to do.
-pub(crate) fn program(name: &str) -> Command {
+pub fn program(name: &str) -> Command {
     let Some(python) = std::env::var_os(VARIABLE) else {
         panic!(
             "this test needs Python: use tests/run, or set {VARIABLE}=$(.ci/python outsiders <tests/python/requirements.txt)"
@@ -30,7 +30,7 @@ pub(crate) fn program(name: &str) -> Command {
 ///
 /// # Panics
 /// When it fails, with what it said.
-pub(crate) fn printed(mut program: Command) -> String {
+pub fn printed(mut program: Command) -> String {
     let output = program.output().unwrap_or_else(|error| panic!("{program:?} should start: {error}"));
     text(&program, &output)
 }
@@ -39,7 +39,7 @@ pub(crate) fn printed(mut program: Command) -> String {
 ///
 /// # Panics
 /// When it fails, with what it said.
-pub(crate) async fn run(name: &str, input: Value) -> Steps {
+pub async fn run(name: &str, input: Value) -> Steps {
     let mut program = program(name);
     let printed = tokio::task::spawn_blocking(move || {
         let mut child = program
@@ -70,16 +70,16 @@ fn step(line: &str) -> (String, Value) {
 
 /// What was seen at each step of a program, in order.
 #[derive(Debug)]
-pub(crate) struct Steps(Vec<(String, Value)>);
+pub struct Steps(Vec<(String, Value)>);
 
 impl Steps {
     /// All that was seen at the steps of this name.
-    pub(crate) fn all(&self, name: &str) -> Vec<&Value> {
+    pub fn all(&self, name: &str) -> Vec<&Value> {
         self.0.iter().filter(|(step, _)| step == name).map(|(_, seen)| seen).collect()
     }
 
     /// What was seen at the one step of this name.
-    pub(crate) fn one(&self, name: &str) -> &Value {
+    pub fn one(&self, name: &str) -> &Value {
         let [seen] = self.all(name)[..] else { panic!("one {name}: {self:#?}") };
         seen
     }
