@@ -37,7 +37,7 @@ pub use tokens::{TokenKey, Tokens};
 pub use upstream::Upstream;
 
 /// Variables of `sluice`, which may run in the same environment.
-const OF_THE_COMMANDS: [&str; 1] = ["DATA"];
+const OF_THE_COMMANDS: [&str; 4] = ["DATA", "SERVER", "TOKEN", "ACCOUNT"];
 
 /// How long the last spans have to leave, if that much is left of the drain.
 const LAST_SPANS: Duration = Duration::from_secs(2);

@@ -1,5 +1,13 @@
 //! The command line as clap reads it.
 
+mod account;
+mod automation;
+mod client;
+mod event;
+mod execution;
+mod webhook;
+mod words;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +16,13 @@ use sluice_egress::Resolutions;
 use sluice_runtime::HumanSpan;
 
 use crate::data_directory::ISSUER;
+
+pub use account::{Account, AccountPut};
+pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpdate};
+pub use client::{Client, DEFAULT_SERVER, Noun};
+pub use event::{Event, EventSend};
+pub use execution::{Execution, ExecutionList};
+pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 
 /// Where data is kept when nobody says otherwise.
 pub const DEFAULT_DATA: &str = "./sluice-data";
@@ -28,6 +43,16 @@ pub enum Command {
     Up(Up),
     /// Show the whole path on real HTTP, with a receiver of its own: takes under a minute and leaves nothing behind.
     Demo(Demo),
+    /// Accounts and the plans they are on: what billing does.
+    Account(Noun<Account>),
+    /// Webhooks: where requests go.
+    Webhook(Noun<Webhook>),
+    /// Automations: which requests an event sets off.
+    Automation(Noun<Automation>),
+    /// Events: what happened, as a product tells it.
+    Event(Noun<Event>),
+    /// Executions: what was set off, what was sent, what came back.
+    Execution(Noun<Execution>),
     /// Print a token for the suite that runs on a data directory.
     Token(Token),
     /// Audit URLs.

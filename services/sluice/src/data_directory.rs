@@ -111,12 +111,17 @@ impl DataDirectory {
             let (private, public) = generate_ed25519().map_err(DataError::Generation)?;
             Ok(Secret::new(format!("{}{public}", private.expose())))
         })?;
-        let key = SigningKey::parse(&text).ok_or_else(|| DataError::Damaged {
-            path: path.clone(),
-            what: "ed25519 key pair in PEM",
-            loss: "tokens minted before are void",
-        })?;
+        let key = parse_signing_key(&text, &path)?;
         Ok(Found { key, made: made.then_some(path) })
+    }
+
+    /// The key that signs tokens in a directory that somebody else may have made; `None` when there is none, and none is made.
+    ///
+    /// # Errors
+    /// As [`DataDirectory::signing_key`].
+    pub fn signing_key_in(path: &Path) -> Result<Option<SigningKey>, DataError> {
+        let path = path.join(SIGNING_KEY);
+        read(&path)?.map(|text| parse_signing_key(&text, &path)).transpose()
     }
 
     /// The keys that seal secrets at rest, made when missing (mode 0600), in the form that the registry reads.
@@ -170,6 +175,14 @@ impl SigningKey {
     pub fn verifying(&self) -> Result<Key, sluice_auth::KeyError> {
         Key::ed25519(&*self.kid, &self.public)
     }
+}
+
+fn parse_signing_key(text: &Secret, path: &Path) -> Result<SigningKey, DataError> {
+    SigningKey::parse(text).ok_or_else(|| DataError::Damaged {
+        path: path.to_owned(),
+        what: "ed25519 key pair in PEM",
+        loss: "tokens minted before are void",
+    })
 }
 
 /// The text of a key file; made by `make` when it is missing, whole or not at all, once even if two processes try.

@@ -24,6 +24,8 @@ pub use sections::{Auth, Dispatcher, Registry, Telemetry, TrustedKey};
 
 /// Environment variables that begin with this are settings.
 const ENVIRONMENT: &str = "SLUICE_";
+/// But for these, which are for the client commands.
+const OF_THE_COMMANDS: [&str; 3] = ["SERVER", "TOKEN", "ACCOUNT"];
 /// The key id of tokens signed with `auth.development_secret`.
 const DEVELOPMENT_KID: &str = "development";
 
@@ -97,7 +99,7 @@ impl Settings {
     }
 
     fn read(file: Option<&Path>, prefix: &str, flags: &[(String, String)]) -> Result<Self, ConfigError> {
-        config::load(file, prefix, flags)
+        config::load_beside(file, prefix, &OF_THE_COMMANDS, flags)
     }
 
     /// Where each service's database is.

@@ -1,5 +1,6 @@
 //! `sluice up`: three services in one process, on one port, without configuration.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -40,18 +41,35 @@ pub async fn run(flags: &cli::Up) -> anyhow::Result<()> {
     }
     let running = suite.start(shutdown).await?;
     tell(format!("sluice: listening on {} (gRPC, gRPC-Web, health)", running.address()));
-    let (data, address) = (settings.data.display(), running.address());
     tell("sluice: next, in another shell, put an account on a plan as billing does:");
-    tell(format!(
-        "  TOKEN=$(sluice token --user billing --scope 'entitlements.write accounts.any' --data {data})"
-    ));
-    tell("  grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" \\");
-    tell("    -d '{\"name\": \"accounts/acme\", \"plan\": \"advanced\", \"version\": 1}' \\");
-    tell(format!("    {address} sluice.registry.v1.AccountService/PutEntitlements"));
+    tell(format!("  sluice account put acme --plan advanced{}", elsewhere(&settings, running.address())));
     let ended = running.run().await;
     tell("sluice: stopped");
     telemetry.shutdown(LAST_SPANS);
     Ok(ended?)
+}
+
+/// The flags that a client command needs beside its own, if any.
+fn elsewhere(settings: &Settings, listening: SocketAddr) -> String {
+    let usual = Settings::default();
+    let mut flags = String::new();
+    if listening != usual.listen {
+        flags.push_str(&format!(" --server {}", reachable(listening)));
+    }
+    if settings.data != usual.data {
+        flags.push_str(&format!(" --data {}", settings.data.display()));
+    }
+    flags
+}
+
+/// Where this machine reaches a listener on all of its addresses.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let loopback = match listening.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    };
+    SocketAddr::new(loopback, listening.port())
 }
 
 /// Opens the data directory, makes the keys that are missing, connects the databases.

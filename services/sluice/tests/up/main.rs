@@ -1,50 +1,20 @@
-//! `sluice up` as a process: starts without configuration, takes tokens of its data directory, drains on SIGTERM.
+//! `sluice up` as a process: starts without configuration, takes tokens of its data directory, drains on SIGTERM, and is all that
+//! the client commands need.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure is the test's")]
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+mod by_hand;
+mod process;
+mod refusals;
+mod shell;
+
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::process::Command;
 
 use sluice::demo::client::{Caller, Client};
 use sluice::demo::requests::{automation_webhook, entitlements};
 
-/// A suite in a process of its own.
-struct Up {
-    child: Child,
-    address: SocketAddr,
-    said: JoinHandle<Vec<String>>,
-}
-
-impl Up {
-    fn start(data: &Path, flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let mut said = Vec::new();
-        let address = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it ended: {said:#?}"));
-            let address = line.strip_prefix("sluice: listening on ").and_then(|rest| rest.split(' ').next());
-            let address = address.map(|text| text.parse().unwrap());
-            said.push(line);
-            if let Some(address) = address {
-                break address;
-            }
-        };
-        let said = std::thread::spawn(move || said.into_iter().chain(lines).collect());
-        Self { child, address, said }
-    }
-
-    /// Sends SIGTERM; returns how the process ended and all that it said.
-    fn stop(mut self) -> (ExitStatus, String) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        (self.child.wait().unwrap(), self.said.join().unwrap().join("\n"))
-    }
-}
+use process::Up;
 
 fn caller(data: &Path, flags: &[&str]) -> Caller {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));

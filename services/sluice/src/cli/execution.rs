@@ -1,0 +1,47 @@
+//! The commands under `sluice execution`.
+
+use clap::{Args, Subcommand};
+
+use super::words;
+
+/// What can be done to an execution. EXECUTION is an id (`ex_…`) or a resource name.
+#[derive(Debug, Subcommand)]
+pub enum Execution {
+    /// List an account's, newest first.
+    List(ExecutionList),
+    /// Show the whole history of one: requests, attempts, answers.
+    Get {
+        /// An id or a resource name.
+        execution: String,
+    },
+    /// End one that is not finished.
+    Cancel {
+        /// An id or a resource name.
+        execution: String,
+    },
+    /// Open a failed or cancelled one again.
+    Retry {
+        /// An id or a resource name.
+        execution: String,
+    },
+}
+
+/// Flags of `sluice execution list`. Filters must all hold.
+#[derive(Debug, Args)]
+pub struct ExecutionList {
+    /// Only in this state: queued, running, waiting, paused, succeeded, failed, stopped or cancelled.
+    #[arg(long, value_name = "STATE", value_parser = words::execution_state)]
+    pub state: Option<i32>,
+    /// Only of this automation: an id, a resource name or the exact name.
+    #[arg(long, value_name = "AUTOMATION")]
+    pub automation: Option<String>,
+    /// Only with a request to this webhook: an id, a resource name or the exact name.
+    #[arg(long, value_name = "WEBHOOK")]
+    pub webhook: Option<String>,
+    /// Only of this trace: its 32 hexadecimal digits.
+    #[arg(long, value_name = "TRACE")]
+    pub trace_id: Option<String>,
+    /// At most so many; 0 means all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub limit: usize,
+}

@@ -1,0 +1,80 @@
+//! `sluice execution`: the history, and what can be done to an execution.
+
+mod story;
+
+use proto::dispatcher::v1::{
+    CancelExecutionRequest, Execution, GetExecutionRequest, ListExecutionsRequest, RetryExecutionRequest,
+};
+
+use crate::cli::{self, ExecutionList, Noun};
+use crate::client::sheet::{self, id_of};
+use crate::client::{Connection, Part};
+
+const EXECUTION: &str = "sluice.dispatcher.v1.Execution";
+
+/// Runs one command.
+///
+/// # Errors
+/// Why it could not be done, and what to do next.
+pub async fn run(Noun { client, verb }: Noun<cli::Execution>) -> anyhow::Result<()> {
+    let named = match &verb {
+        cli::Execution::Get { execution }
+        | cli::Execution::Cancel { execution }
+        | cli::Execution::Retry { execution } => Some(execution.as_str()),
+        cli::Execution::List(_) => None,
+    };
+    let connection = Connection::open(&client, Part::Admin, named)?;
+    let execution = match &verb {
+        cli::Execution::List(wish) => return list(&connection, wish).await,
+        cli::Execution::Get { execution } => {
+            let request = GetExecutionRequest { name: connection.execution_name(execution)? };
+            connection.answer(connection.executions().get_execution(request).await)?.execution
+        }
+        cli::Execution::Cancel { execution } => {
+            let request = CancelExecutionRequest { name: connection.execution_name(execution)? };
+            connection.answer(connection.executions().cancel_execution(request).await)?.execution
+        }
+        cli::Execution::Retry { execution } => {
+            let request = RetryExecutionRequest { name: connection.execution_name(execution)? };
+            connection.answer(connection.executions().retry_execution(request).await)?.execution
+        }
+    };
+    connection.show(EXECUTION, &execution.unwrap_or_default(), story::text)
+}
+
+async fn list(connection: &Connection, wish: &ExecutionList) -> anyhow::Result<()> {
+    let automation = match &wish.automation {
+        Some(given) => connection.automation_name(given).await?,
+        None => String::new(),
+    };
+    let webhook = match &wish.webhook {
+        Some(given) => connection.webhook_name(given).await?,
+        None => String::new(),
+    };
+    let headings = ["ID", "STATE", "EVENT", "RECORD", "ATTEMPTS", "ACCEPTED"];
+    let row = |execution: &Execution| {
+        let event = execution.event.clone().unwrap_or_default();
+        vec![
+            id_of(&execution.name).to_owned(),
+            story::standing(execution),
+            event.id.clone(),
+            format!("{} {} {}", event.object, event.record_id, sheet::action(event.action())),
+            execution.attempt_count.to_string(),
+            sheet::instant(execution.create_time.as_ref()),
+        ]
+    };
+    let page = async |page_size, page_token| {
+        let request = ListExecutionsRequest {
+            parent: connection.account()?.to_string(),
+            page_size,
+            page_token,
+            state: wish.state.unwrap_or_default(),
+            automation: automation.clone(),
+            webhook: webhook.clone(),
+            trace_id: wish.trace_id.clone().unwrap_or_default(),
+        };
+        let page = connection.answer(connection.executions().list_executions(request).await)?;
+        Ok((page.executions, page.next_page_token))
+    };
+    connection.list(EXECUTION, wish.limit, &headings, row, page).await
+}
