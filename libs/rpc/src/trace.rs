@@ -14,6 +14,9 @@ use crate::fault::fault_of;
 /// The header with the caller's place in its trace.
 const TRACEPARENT: &str = "traceparent";
 
+/// What is asked all the time, and tells nothing.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
 /// What a span is called until its method is known.
 const CALL: &str = "call";
 
@@ -22,16 +25,19 @@ pub(crate) fn answering(path: &str, headers: &HeaderMap) -> Span {
     begun(Span::below(told(headers), CALL, Kind::Server), path)
 }
 
-/// The span of a call that goes out, which tells the other side of itself. A valid `traceparent` of the caller's own stands for
-/// the current context.
-pub(crate) fn asking(request: &mut Request<Body>) -> Span {
+/// The span of a call that goes out, which tells the other side of itself; questions about health have none. A valid `traceparent`
+/// of the caller's own stands for the current context.
+pub(crate) fn asking(request: &mut Request<Body>) -> Option<Span> {
+    if request.uri().path().starts_with(HEALTH) {
+        return None;
+    }
     let parent = told(request.headers()).or_else(current_trace_context);
     let start = || Span::start(CALL, Kind::Client);
     let span = begun(parent.map_or_else(start, |parent| parent.within(start)), request.uri().path());
     if let Ok(value) = HeaderValue::try_from(span.context().to_string()) {
         request.headers_mut().insert(TRACEPARENT, value);
     }
-    span
+    Some(span)
 }
 
 /// Who answers calls over the network, as their spans name them.
@@ -48,7 +54,8 @@ impl Peer {
     }
 
     /// Says who is asked.
-    pub(crate) fn told(&self, span: &mut Span) {
+    pub(crate) fn told(&self, span: Option<&mut Span>) {
+        let Some(span) = span else { return };
         span.record(|record| {
             record.set("server.address", Arc::clone(&self.host));
             if let Some(port) = self.port {
@@ -85,7 +92,8 @@ pub(crate) fn answered(span: &mut Span, response: &Response<Body>) {
 }
 
 /// Says how a call ended that went out, or why there was nobody to answer it.
-pub(crate) fn heard(span: &mut Span, answer: Result<&Response<Body>, &Status>) {
+pub(crate) fn heard(span: Option<Span>, answer: Result<&Response<Body>, &Status>) {
+    let Some(mut span) = span else { return };
     span.record(|record| {
         let code = match answer {
             Ok(response) => ended(record, response.headers()),

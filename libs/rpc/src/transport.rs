@@ -195,14 +195,14 @@ impl Service<Request<Body>> for Transport {
         let mut span = trace::asking(&mut request);
         match &mut self.0 {
             Way::Remote { channel, token, peer } => {
-                peer.told(&mut span);
+                peer.told(span.as_mut());
                 if let Some(token) = token {
                     request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| token.get().0.clone());
                 }
                 let answer = channel.call(request);
                 Box::pin(async move {
                     let answer = answer.await.map_err(broken);
-                    trace::heard(&mut span, answer.as_ref());
+                    trace::heard(span, answer.as_ref());
                     answer.map_err(BoxError::from)
                 })
             }
@@ -213,7 +213,7 @@ impl Service<Request<Body>> for Transport {
                 let answer = door.call(request);
                 Box::pin(async move {
                     let answer = answer.await.map_err(|never| match never {});
-                    trace::heard(&mut span, answer.as_ref());
+                    trace::heard(span, answer.as_ref());
                     answer.map_err(BoxError::from)
                 })
             }

@@ -39,9 +39,9 @@
 //! | `accept` | `sluice.account.id`, `sluice.event.id`, `sluice.executions.count`, `sluice.accept.outcome` |
 //! | attempt | `http.request.method`, `.resend_count`, `http.response.status_code`, `url.scheme`, `url.path` (no query), `server.address`, `server.port`, `error.type`; `sluice.account.id`, `sluice.execution.id`, `sluice.delivery.id`, `.step`, `sluice.webhook.id`, `sluice.attempt.number`, `.outcome` |
 //!
-//! Health, reflection and unknown methods have no spans; the span of a streamed answer ends where the stream begins. An attempt
-//! whose process died has none either, but the next one's link names it. A caller's decision to record stands; traces that begin
-//! here are recorded by `trace_ratio`. A process without a collector records nothing and hands its caller's context on, so
+//! Health, reflection, unknown methods and calls without a good token have no spans; the span of a streamed answer ends where the
+//! stream begins. The span of an attempt whose process died comes from the one that takes its work back. A caller's
+//! decision to record stands; traces that begin here are recorded by `trace_ratio`. A process without a collector records nothing and hands its caller's context on, so
 //! that a trace stays whole; set the collector for all three services, or none.
 //!
 //! `tracestate` is dropped where a call comes in: it would have to be kept with each execution for months, and receivers are

@@ -131,6 +131,11 @@ impl Record {
         self.name = Cow::Owned(name);
     }
 
+    /// Says that the work had begun before its span was made.
+    pub fn began(&mut self, at: SystemTime) {
+        self.start = at;
+    }
+
     /// Sets an attribute; a later value of the same key wins.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
         let value = value.into();

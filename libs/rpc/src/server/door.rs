@@ -63,7 +63,7 @@ where
         let answer = async move {
             let began = rules.now();
             let uri = request.uri().clone();
-            let answer = answered(&rules, ready, request, span.as_mut()).await;
+            let answer = answered(&rules, ready, request, &mut span).await;
             let response = answer.unwrap_or_else(Status::into_http);
             if let Some(span) = &mut span {
                 trace::answered(span, &response);
@@ -89,12 +89,21 @@ async fn answered<S>(
     rules: &Rules,
     inner: S,
     mut request: Request<Body>,
-    span: Option<&mut Span>,
+    span: &mut Option<Span>,
 ) -> Result<Response<Body>, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let admitted = rules.admit(&mut request)?;
+    let admitted = match rules.admit(&mut request) {
+        Ok(admitted) => admitted,
+        Err(status) => {
+            // What strangers do, and what there is no room for, takes no room among the spans either.
+            if let Some(span) = span.take_if(|_| status.code() != Code::PermissionDenied) {
+                span.discard();
+            }
+            return Err(status);
+        }
+    };
     let caller = request.extensions().get::<Caller>();
     if let (Some(span), Some(Caller(caller))) = (span, caller) {
         trace::of_account(span, caller.account());

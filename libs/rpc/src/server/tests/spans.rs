@@ -110,7 +110,7 @@ async fn a_call_that_is_given_up_or_takes_too_long_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_open_to_everybody_and_what_is_not_served_leave_no_span() {
+async fn what_is_open_to_everybody_or_not_served_and_what_strangers_try_leave_no_span() {
     let (stage, caller) = (Stage::new(), caller());
     let traceparent = caller.to_string();
     let headers = [("traceparent", traceparent.as_str())];
@@ -119,6 +119,7 @@ async fn what_is_open_to_everybody_and_what_is_not_served_leave_no_span() {
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/test.v1.Victim/Unknown",
         "/",
+        &path("Greet"),
     ] {
         stage.answer(request(untold, &headers)).await;
     }
