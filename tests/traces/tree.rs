@@ -6,7 +6,7 @@ use proto::dispatcher::v1::ExecutionState;
 use sluice_testkit::{Answer, Receiver};
 use sluice_tests::collector::{Collector, SpanKind, Told};
 use sluice_tests::requests::{automation, automation_webhook, event_webhook, post, won};
-use sluice_tests::{Deployment, House, PARENT, Service, Shape, on_each_deployment, until};
+use sluice_tests::{Backend, Deployment, House, PARENT, Service, Shape, on_each_deployment, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLERS_SPAN: &str = "b7ad6b7169203331";
@@ -246,4 +246,40 @@ async fn questions_about_health_leave_no_spans(deployment: Deployment) {
     assert!(told.iter().any(|span| span.name.ends_with("/PutEntitlements")), "{told:#?}");
     let ours = |span: &Told| span.name.starts_with("sluice.");
     assert!(told.iter().all(ours), "{told:#?}");
+}
+
+/// A lease is the timeout and fifteen seconds, so this is tried once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_was_cut_off_is_told_of_by_whoever_takes_its_work_back() {
+    let collector = Collector::start().await;
+    let setup = House::setup(Deployment::three_processes(Backend::Sqlite)).with(collector.setting());
+    let setup = ["connect_timeout", "first_byte_timeout", "timeout"]
+        .iter()
+        .fold(setup, |setup, key| setup.with(format!("dispatcher.delivery.{key}=1s")));
+    let mut house = setup.open().await;
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [Answer::hang(), Answer::status(200)]);
+    let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
+    house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
+    let name = house.fires(won("e-1")).await;
+    until("the receiver has the request", async || (!receiver.hits().is_empty()).then_some(())).await;
+    house.kill(Service::Dispatcher);
+    house.back(Service::Dispatcher).await;
+    let trace = house.shows(&name, ExecutionState::Succeeded).await.trace_id;
+    let spans = until("both attempts are told", async || {
+        let spans = collector.of_trace(&trace);
+        (attempts(&spans).len() == 2).then_some(spans)
+    })
+    .await;
+    let [cut_off, second] = attempts(&spans)[..] else { panic!("two attempts: {spans:#?}") };
+    assert!(receiver.hits()[0].header("traceparent").contains(&cut_off.span_id), "{cut_off:#?}");
+    assert_eq!(
+        (cut_off.attributes["sluice.attempt.outcome"].as_str(), cut_off.failed),
+        ("INTERRUPTED", true)
+    );
+    assert_eq!(second.links, [(trace, cut_off.span_id.clone())]);
+    assert_eq!(cut_off.parent, second.parent);
+    let said = house.said();
+    let line = said.lines().find(|line| line.contains("INTERRUPTED")).unwrap();
+    assert!(line.contains(&cut_off.span_id) && line.contains("delivery.attempted"), "{line}");
 }

@@ -33,6 +33,23 @@ pub struct Claim {
     pub claimed_at: Timestamp,
 }
 
+/// An attempt whose owner died or stalled, as it was found when its lease was over.
+#[derive(Debug, Clone)]
+pub struct CutOff {
+    /// The account.
+    pub account: AccountId,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The W3C trace context it belongs to.
+    pub traceparent: String,
+    /// Which delivery of the plan.
+    pub step: usize,
+    /// The attempt's number within the delivery.
+    pub attempt: i64,
+    /// When it was claimed, by the database's clock.
+    pub claimed_at: Timestamp,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone)]
 pub struct Finish {

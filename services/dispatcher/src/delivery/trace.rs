@@ -1,11 +1,13 @@
 //! Where an attempt stands in its trace.
 
-use sluice_domain::ExecutionId;
+use std::time::{Duration, UNIX_EPOCH};
+
+use sluice_domain::{AccountId, ExecutionId};
 use sluice_telemetry::{Kind, Span, TraceContext};
 use url::Url;
 
-use crate::attempt::Attempt;
-use crate::claim::Claim;
+use crate::attempt::{Attempt, Verdict};
+use crate::claim::{Claim, CutOff};
 
 /// The spans around an attempt, and its own. Its id follows from execution, delivery and number, so that the next attempt knows
 /// it hours later, in another process, and also when nobody lived to tell of it.
@@ -22,28 +24,55 @@ pub struct Trace {
 impl Trace {
     /// The trace of a claim. Where none is stored, the attempt has one of its own.
     pub fn of(claim: &Claim) -> Self {
-        let enqueued = claim.traceparent.parse().unwrap_or_else(|_| TraceContext::root(false));
-        let numbered = |number| enqueued.child(span_id(claim.execution, claim.step, number));
-        let previous = (claim.attempt > 1).then(|| numbered(claim.attempt - 1));
-        Self { enqueued, attempt: numbered(claim.attempt), previous }
+        Self::numbered(&claim.traceparent, claim.execution, claim.step, claim.attempt)
+    }
+
+    /// The trace of an attempt that was cut off.
+    pub fn of_cut_off(cut_off: &CutOff) -> Self {
+        Self::numbered(&cut_off.traceparent, cut_off.execution, cut_off.step, cut_off.attempt)
+    }
+
+    fn numbered(traceparent: &str, execution: ExecutionId, step: usize, number: i64) -> Self {
+        let enqueued = traceparent.parse().unwrap_or_else(|_| TraceContext::root(false));
+        let numbered = |number| enqueued.child(span_id(execution, step, number));
+        let previous = (number > 1).then(|| numbered(number - 1));
+        Self { enqueued, attempt: numbered(number), previous }
     }
 
     /// Begins the attempt's span.
     pub(super) fn begin(&self, claim: &Claim) -> Span {
-        let mut span = Span::with_context(self.attempt, self.enqueued, "attempt", Kind::Client);
+        let mut span = self.start(&claim.account, claim.execution, claim.step, claim.attempt);
         span.record(|record| {
-            record.set("sluice.account.id", claim.account.to_string());
-            record.set("sluice.execution.id", claim.execution.to_string());
-            record.set("sluice.attempt.number", claim.attempt);
-            record.count("sluice.delivery.step", claim.step);
             if let Some(delivery) = claim.plan.deliveries.get(claim.step) {
                 record.name(delivery.method.clone());
                 record.set("http.request.method", delivery.method.clone());
                 record.set("sluice.delivery.id", delivery.id.to_string());
                 record.set("sluice.webhook.id", delivery.webhook.to_string());
             }
+        });
+        span
+    }
+
+    /// The span of an attempt whose owner did not live to tell of it: from its claim until now.
+    pub fn interrupted(&self, cut_off: &CutOff) {
+        let mut span = self.start(&cut_off.account, cut_off.execution, cut_off.step, cut_off.attempt);
+        span.record(|record| {
+            let micros = u64::try_from(cut_off.claimed_at.as_micros()).unwrap_or_default();
+            record.began(UNIX_EPOCH + Duration::from_micros(micros));
+            record.set("sluice.attempt.outcome", Verdict::Interrupted.as_str());
+            record.fail(Verdict::Interrupted.as_str());
+        });
+    }
+
+    fn start(&self, account: &AccountId, execution: ExecutionId, step: usize, number: i64) -> Span {
+        let mut span = Span::with_context(self.attempt, self.enqueued, "attempt", Kind::Client);
+        span.record(|record| {
+            record.set("sluice.account.id", account.to_string());
+            record.set("sluice.execution.id", execution.to_string());
+            record.count("sluice.delivery.step", step);
+            record.set("sluice.attempt.number", number);
             if let Some(previous) = self.previous {
-                record.set("http.request.resend_count", claim.attempt - 1);
+                record.set("http.request.resend_count", number - 1);
                 record.link(previous);
             }
         });

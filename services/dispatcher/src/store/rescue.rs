@@ -1,13 +1,17 @@
 //! Rescue: a claim whose lease is over belonged to an owner that died or stalled; its attempt becomes `INTERRUPTED`, its work waits
 //! again.
 
-use sluice_domain::{AccountId, Span};
-use sluice_storage::{Query, Row, StorageError};
+use std::collections::HashMap;
+
+use sluice_domain::{AccountId, ExecutionId, Span};
+use sluice_storage::rows::chunks;
+use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::finish::{Outgoing, stops};
 use super::pending::{Hold, Pending};
 use super::{Result, Store, accounts, gates, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
+use crate::claim::CutOff;
 use crate::execution::{Next, settle};
 
 /// How many claims one transaction rescues.
@@ -16,25 +20,25 @@ const AT_ONCE: i64 = 500;
 const PATIENCE: u32 = 5;
 
 impl Store {
-    /// Takes work back from owners whose lease is over; says how much it was, at most 500.
+    /// Takes work back from owners whose lease is over; the attempts that were cut off, at most 500.
     ///
     /// # Errors
     /// When the database does not answer; nothing was taken back then.
-    pub async fn rescue(&self) -> Result<usize> {
+    pub async fn rescue(&self) -> Result<Vec<CutOff>> {
         let expired = self.expired().await?;
         match whole!(self.rescue_these(&expired)) {
             Err(error) if !error.is_transient() && expired.len() > 1 => {
                 // One that can't be rescued must not keep all the others from it.
-                let mut rescued = 0;
+                let mut rescued = Vec::new();
                 for one in &expired {
                     match whole!(self.rescue_these(std::slice::from_ref(one))) {
-                        Ok(count) => rescued += count,
+                        Ok(cut_off) => rescued.extend(cut_off),
                         Err(error) => {
                             tracing::error!(seq = one.0, error = %error, cause = ?error, "a claim can't be rescued")
                         }
                     }
                 }
-                if rescued > 0 { Ok(rescued) } else { Err(error) }
+                if rescued.is_empty() { Err(error) } else { Ok(rescued) }
             }
             outcome => outcome,
         }
@@ -49,9 +53,9 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    async fn rescue_these(&self, expired: &[(i64, AccountId)]) -> Result<usize> {
+    async fn rescue_these(&self, expired: &[(i64, AccountId)]) -> Result<Vec<CutOff>> {
         if expired.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let seqs: Vec<i64> = expired.iter().map(|(seq, _)| *seq).collect();
         let tx = self.database.write().await?;
@@ -60,11 +64,16 @@ impl Store {
         let found = pending::locked(&tx, &seqs).await?;
         let now = tx.now().await?;
         let mut out = Outgoing::default();
-        let mut rescued = 0;
+        let traces = traces(&tx, &seqs).await?;
+        let mut rescued = Vec::new();
         for (mut row, lane) in found {
             let Some(hold) = row.hold.filter(|hold| hold.lease_until <= now) else { continue };
-            rescued += 1;
             let account: AccountId = row.account.parse().map_err(StorageError::decode)?;
+            if let Some((execution, traceparent)) = traces.get(&row.seq).cloned() {
+                let (account, step, attempt) = (account.clone(), row.step, row.attempt);
+                let claimed_at = hold.claimed_at;
+                rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });
+            }
             out.record(row.seq, interrupted(&row, hold));
             let after = self.patience(&row);
             match settle(Next::HandBack(after), row.cancel, stops(&closed, &account, &lane)) {
@@ -92,6 +101,23 @@ impl Store {
             self.schedule.backoff(row.interruptions + 1 - PATIENCE, self.entropy.fraction())
         }
     }
+}
+
+/// The ids and trace contexts of executions by their keys.
+async fn traces(tx: &Transaction, seqs: &[i64]) -> Result<HashMap<i64, (ExecutionId, String)>> {
+    let mut traces = HashMap::with_capacity(seqs.len());
+    for piece in chunks(seqs, tx.backend(), 1) {
+        let select = format!(
+            "SELECT seq, id, traceparent FROM execution WHERE seq IN ({})",
+            sql::list(piece.len(), 1)
+        );
+        for row in tx.all(&select, sql::keys(piece)).await? {
+            let id: Vec<u8> = row.get("id")?;
+            let id = id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
+            traces.insert(row.get("seq")?, (ExecutionId::from_bytes(id), row.get("traceparent")?));
+        }
+    }
+    Ok(traces)
 }
 
 /// The attempt of a claim that nobody reported. When it ended is when it was noticed.

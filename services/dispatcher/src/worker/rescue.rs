@@ -5,6 +5,9 @@ use std::time::Duration;
 use sluice_runtime::Shutdown;
 
 use super::Alarm;
+use crate::attempt::Verdict;
+use crate::claim::CutOff;
+use crate::delivery::Trace;
 use crate::store::Store;
 
 /// How often it looks: the most that something stays stuck beyond its lease.
@@ -14,9 +17,9 @@ const POLL: Duration = Duration::from_secs(2);
 pub async fn rescuing(store: Store, alarm: Alarm, shutdown: Shutdown) {
     loop {
         match store.rescue().await {
-            Ok(0) => {}
-            Ok(rescued) => {
-                tracing::info!(rescued, "took work back from owners whose lease was over");
+            Ok(cut_off) if cut_off.is_empty() => {}
+            Ok(cut_off) => {
+                cut_off.iter().for_each(tell);
                 alarm.ring();
                 continue;
             }
@@ -28,4 +31,20 @@ pub async fn rescuing(store: Store, alarm: Alarm, shutdown: Shutdown) {
             return;
         }
     }
+}
+
+/// The line and the span of an attempt whose owner did not live to tell of it.
+fn tell(cut_off: &CutOff) {
+    let trace = Trace::of_cut_off(cut_off);
+    trace.interrupted(cut_off);
+    trace.attempt.within(|| {
+        tracing::info!(
+            account.id = %cut_off.account,
+            execution.id = %cut_off.execution,
+            delivery.step = cut_off.step,
+            attempt.number = cut_off.attempt,
+            attempt.outcome = Verdict::Interrupted.as_str(),
+            "delivery.attempted"
+        );
+    });
 }

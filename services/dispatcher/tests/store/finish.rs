@@ -134,7 +134,7 @@ pub(crate) async fn a_report_after_rescue_writes_nothing(house: &House) {
     house.entitle(unlimited(1)).await;
     let claim = house.start(event("e1", vec![run(1, 1)])).await;
     house.advance(lease().length).await;
-    assert_eq!(house.store.rescue().await.unwrap(), 1);
+    assert_eq!(house.store.rescue().await.unwrap().len(), 1);
     assert_eq!(house.report(success(&claim)).await, Reported::ClaimLost, "it waits");
     let next = house.claim_one().await;
     assert_eq!(house.report(retry(&claim, secs(1))).await, Reported::ClaimLost, "another has it");

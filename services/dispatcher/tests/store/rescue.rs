@@ -12,14 +12,17 @@ use super::makers::{
 
 async fn interrupt(house: &House) {
     house.advance(lease().length).await;
-    assert_eq!(house.store.rescue().await.unwrap(), 1);
+    assert_eq!(house.store.rescue().await.unwrap().len(), 1);
 }
 
 pub(crate) async fn an_interrupted_attempt_is_kept_and_uses_no_retry(house: &House) {
     house.entitle(unlimited(1)).await;
     let claim = house.start(event("e1", vec![run(1, 1)])).await;
     let began = house.now();
-    interrupt(house).await;
+    house.advance(lease().length).await;
+    let [cut_off] = &house.store.rescue().await.unwrap()[..] else { panic!("one was cut off") };
+    assert_eq!((cut_off.execution, cut_off.step, cut_off.attempt), (claim.execution, 0, 1));
+    assert_eq!((&cut_off.traceparent, cut_off.claimed_at), (&claim.traceparent, began));
     let again = house.claim_one().await;
     assert_eq!((again.attempt, again.retries), (2, 0));
     let kept = house.shown(claim.execution).await.attempts.remove(0);
@@ -35,11 +38,11 @@ pub(crate) async fn nothing_is_rescued_before_its_lease_ends(house: &House) {
     house.entitle(unlimited(1)).await;
     let claim = house.start(event("e1", vec![run(1, 1)])).await;
     house.advance(Span::from_micros(lease().length.as_micros() - 1)).await;
-    assert_eq!(house.store.rescue().await.unwrap(), 0);
+    assert_eq!(house.store.rescue().await.unwrap().len(), 0);
     assert_eq!(house.state(claim.execution).await, State::Running);
     house.advance(Span::from_micros(1)).await;
-    assert_eq!(house.store.rescue().await.unwrap(), 1);
-    assert_eq!(house.store.rescue().await.unwrap(), 0);
+    assert_eq!(house.store.rescue().await.unwrap().len(), 1);
+    assert_eq!(house.store.rescue().await.unwrap().len(), 0);
 }
 
 pub(crate) async fn five_interruptions_go_on_at_once_and_then_the_schedule_counts(house: &House) {
@@ -119,7 +122,7 @@ pub(crate) async fn a_report_and_a_rescue_at_once_leave_one_of_them(house: &Hous
         }
         reports
     });
-    let rescued = theirs.rescue().await.unwrap();
+    let rescued = theirs.rescue().await.unwrap().len();
     let reports = reporting.await.unwrap();
     let recorded = reports.iter().filter(|report| **report == Reported::Recorded).count();
     assert_eq!(recorded + rescued, 40);
