@@ -114,12 +114,7 @@ impl Check<'_> {
             );
             return None;
         }
-        Some(Test {
-            path: path?,
-            operator: comparison.operator,
-            targets: targets?,
-            ignore_case: comparison.ignore_case,
-        })
+        Some(Test { written: comparison.clone(), path: path?, targets: targets? })
     }
 
     fn path(&mut self, comparison: &Comparison, field: &str) -> Option<Path> {

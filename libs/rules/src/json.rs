@@ -9,9 +9,11 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod parse;
+mod shown;
 mod write;
 
 pub use parse::{JsonError, MAX_DEPTH};
+pub use shown::{Shown, ValueType};
 
 /// A JSON value as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,15 @@
 //! The matcher: a checked condition, and whether it holds of an event.
 
-use crate::operator::{Operator, Sight, Target, Verdict};
+use crate::condition::Comparison;
+use crate::operator::{Sight, Target};
 use crate::path::Path;
 use crate::records::{Action, Records};
+use crate::verdict::Verdict;
 
 /// A checked condition, ready to be matched; made by [`crate::check`].
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    root: Node,
+    pub(crate) root: Node,
 }
 
 #[derive(Clone, Debug)]
@@ -21,10 +23,10 @@ pub(crate) enum Node {
 /// A comparison made ready.
 #[derive(Clone, Debug)]
 pub(crate) struct Test {
+    /// As its author wrote it.
+    pub(crate) written: Comparison,
     pub(crate) path: Path,
-    pub(crate) operator: Operator,
     pub(crate) targets: Vec<Target>,
-    pub(crate) ignore_case: bool,
 }
 
 impl Compiled {
@@ -45,22 +47,26 @@ impl Node {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(records)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(records)),
             Self::Not(node) => !node.matches(records),
-            Self::Test(test) => test.evaluate(records).holds(),
+            Self::Test(test) => test.judge(test.sight(records)).holds,
         }
     }
 }
 
 impl Test {
-    /// The one place where a comparison is evaluated.
-    fn evaluate(&self, records: &Records) -> Verdict {
+    /// What the comparison sees of the event.
+    pub(crate) fn sight<'j>(&self, records: &'j Records) -> Sight<'j> {
         let before = match (records.action(), records.previous()) {
             (Action::Updated, Some(previous)) if self.path.root() == records.object() => {
                 Some(self.path.find(previous))
             }
             _ => None,
         };
-        let sight = Sight { now: records.find(&self.path), before, ignore_case: self.ignore_case };
-        self.operator.judge(sight, &self.targets)
+        Sight { now: records.find(&self.path), before, ignore_case: self.written.ignore_case }
+    }
+
+    /// The one place where a comparison is evaluated.
+    pub(crate) fn judge(&self, sight: Sight<'_>) -> Verdict {
+        self.written.operator.judge(sight, &self.targets)
     }
 }
 

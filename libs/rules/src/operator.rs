@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::decimal::Decimal;
 use crate::fold::{fold, folded};
 use crate::json::{Json, Number};
+use crate::verdict::{Grounds, Verdict};
 
 /// How a field is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,21 +79,6 @@ pub struct Rule {
     pub reads_previous: bool,
     /// Whether text is compared, so that case may be ignored.
     pub compares_text: bool,
-}
-
-/// How a comparison came out, and why where that is not plain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It holds.
-    Holds,
-    /// It does not.
-    Fails,
-    /// It does not, since the field is missing.
-    Missing,
-    /// It does not, since the operator says nothing of values of this type.
-    WrongType,
-    /// It does not, since the number has more digits than can be compared.
-    NotComparable,
 }
 
 /// An operand made ready: text folded where case is ignored, numbers as decimals.
@@ -163,40 +149,37 @@ impl Operator {
 
     /// What the operator says of what it sees. `targets` are as many and of the types that its rule says.
     pub(crate) fn judge(self, sight: Sight<'_>, targets: &[Target]) -> Verdict {
-        match self {
-            Self::IsEmpty => Verdict::of(sight.now.is_none_or(Json::is_empty)),
-            Self::IsNotEmpty => Verdict::of(!sight.now.is_none_or(Json::is_empty)),
-            Self::IsNot => Verdict::of(!sight.now.is_some_and(|now| is_any(now, targets, sight.ignore_case))),
-            Self::HasChanged => Verdict::of(sight.has_changed()),
-            Self::HasChangedTo if !sight.has_changed() => Verdict::Fails,
-            Self::HasChangedFrom if !sight.has_changed() => Verdict::Fails,
-            Self::HasChangedFrom => match sight.before.flatten() {
-                None => Verdict::Missing,
-                Some(before) => Verdict::of(is_any(before, targets, sight.ignore_case)),
-            },
-            Self::Is
-            | Self::In
-            | Self::HasChangedTo
-            | Self::Contains
-            | Self::StartsWith
-            | Self::GreaterThan
-            | Self::LessThan
-            | Self::Between => match sight.now {
-                None => Verdict::Missing,
-                Some(now) => self.judge_value(now, targets, sight.ignore_case),
-            },
+        let seen = match self {
+            Self::HasChanged | Self::HasChangedTo | Self::HasChangedFrom => {
+                let change = sight.change();
+                if !change.holds || self == Self::HasChanged {
+                    return change;
+                }
+                if self == Self::HasChangedTo { sight.now } else { sight.before.flatten() }
+            }
+            _ => sight.now,
+        };
+        match seen {
+            None => Verdict::on(Grounds::Missing, matches!(self, Self::IsEmpty | Self::IsNot)),
+            Some(value) => self.judge_value(value, targets, sight.ignore_case),
         }
     }
 
-    fn judge_value(self, now: &Json, targets: &[Target], ignore_case: bool) -> Verdict {
-        match (self, now, targets) {
+    fn judge_value(self, value: &Json, targets: &[Target], ignore_case: bool) -> Verdict {
+        match (self, value, targets) {
+            (Self::IsEmpty, value, _) => Verdict::of(value.is_empty()),
+            (Self::IsNotEmpty, value, _) => Verdict::of(!value.is_empty()),
+            (Self::IsNot, value, targets) => equality(value, targets, ignore_case).contrary(),
+            (Self::Is | Self::In | Self::HasChangedTo | Self::HasChangedFrom, value, targets) => {
+                equality(value, targets, ignore_case)
+            }
             (Self::Contains, Json::String(text), [Target::Text(part)]) => Verdict::of(if ignore_case {
                 fold(text).contains(part.as_str())
             } else {
                 text.contains(part.as_str())
             }),
             (Self::Contains, Json::List(items), targets) => {
-                Verdict::of(items.iter().any(|item| is_any(item, targets, ignore_case)))
+                Verdict::found_at(items.iter().position(|item| equality(item, targets, ignore_case).holds))
             }
             (Self::StartsWith, Json::String(text), [Target::Text(start)]) => {
                 Verdict::of(begins(text, start, ignore_case))
@@ -210,36 +193,34 @@ impl Operator {
             (Self::Between, Json::Number(number), [Target::Decimal(low), Target::Decimal(high)]) => {
                 ordered(number, |number| *low <= number && number <= *high)
             }
-            (Self::Is | Self::In | Self::HasChangedTo, now, targets) => {
-                Verdict::of(is_any(now, targets, ignore_case))
-            }
-            _ => Verdict::WrongType,
+            _ => Verdict::on(Grounds::WrongType, false),
         }
     }
 }
 
-impl Verdict {
-    /// Whether the comparison holds.
-    #[must_use]
-    pub fn holds(self) -> bool {
-        self == Self::Holds
-    }
-
-    fn of(holds: bool) -> Self {
-        if holds { Self::Holds } else { Self::Fails }
+impl Target {
+    /// Whether the value has the operand's type.
+    fn is_typed_as(&self, value: &Json) -> bool {
+        matches!(
+            (self, value),
+            (Self::Text(_), Json::String(_))
+                | (Self::Decimal(_), Json::Number(_))
+                | (Self::Boolean(_), Json::Bool(_))
+                | (Self::Null, Json::Null)
+        )
     }
 }
 
 impl Sight<'_> {
-    fn has_changed(&self) -> bool {
-        match self.before {
-            None => false,
-            Some(before) => match (before, self.now) {
-                (None, None) => false,
-                (Some(before), Some(now)) => !same(before, now, self.ignore_case),
-                _ => true,
-            },
-        }
+    /// Whether the value is another than before.
+    fn change(&self) -> Verdict {
+        let Some(before) = self.before else { return Verdict::on(Grounds::NoPast, false) };
+        let unchanged = match (before, self.now) {
+            (None, None) => true,
+            (Some(before), Some(now)) => same(before, now, self.ignore_case),
+            _ => false,
+        };
+        if unchanged { Verdict::on(Grounds::Unchanged, false) } else { Verdict::of(true) }
     }
 }
 
@@ -258,22 +239,31 @@ fn equals(text: &str, wanted: &str, ignore_case: bool) -> bool {
 }
 
 fn ordered(number: &Number, test: impl Fn(Decimal) -> bool) -> Verdict {
-    Decimal::of(number).map_or(Verdict::NotComparable, |number| Verdict::of(test(number)))
+    Decimal::of(number).map_or(Verdict::on(Grounds::NotComparable, false), |number| Verdict::of(test(number)))
 }
 
 /// Whether the value is one of the targets. A number of too many digits is none: no target has as many.
-fn is_any(value: &Json, targets: &[Target], ignore_case: bool) -> bool {
-    match value {
+fn equality(value: &Json, targets: &[Target], ignore_case: bool) -> Verdict {
+    let mut grounds = Grounds::Values;
+    let equal = match value {
         Json::Null => targets.contains(&Target::Null),
         Json::Bool(value) => targets.contains(&Target::Boolean(*value)),
-        Json::Number(number) => {
-            Decimal::of(number).is_some_and(|number| targets.contains(&Target::Decimal(number)))
-        }
+        Json::Number(number) => match Decimal::of(number) {
+            Some(number) => targets.contains(&Target::Decimal(number)),
+            None => {
+                grounds = Grounds::NotComparable;
+                false
+            }
+        },
         Json::String(text) => targets
             .iter()
             .any(|target| matches!(target, Target::Text(wanted) if equals(text, wanted, ignore_case))),
         Json::List(_) | Json::Object(_) => false,
+    };
+    if !equal && !targets.iter().any(|target| target.is_typed_as(value)) {
+        grounds = Grounds::WrongType;
     }
+    Verdict::on(grounds, equal)
 }
 
 /// Whether two values are the same: numbers as decimals (by their text where they can't be compared), objects
@@ -326,9 +316,12 @@ mod tests {
         let huge = json("99999999999999999999999999999999999999");
         let sight = Sight { now: Some(&huge), before: None, ignore_case: false };
         let bound = [Target::Decimal(Decimal::parse("1").unwrap())];
-        assert_eq!(Operator::GreaterThan.judge(sight, &bound), Verdict::NotComparable);
-        assert_eq!(Operator::Is.judge(sight, &bound), Verdict::Fails);
-        assert_eq!(Operator::IsNot.judge(sight, &bound), Verdict::Holds);
+        for (operator, holds) in
+            [(Operator::GreaterThan, false), (Operator::Is, false), (Operator::IsNot, true)]
+        {
+            let verdict = operator.judge(sight, &bound);
+            assert_eq!((verdict.holds, verdict.grounds), (holds, Grounds::NotComparable), "{operator:?}");
+        }
     }
 
     #[test]
@@ -338,12 +331,12 @@ mod tests {
         let won = [Target::Text("won".to_owned())];
         for ignore_case in [false, true] {
             let sight = |before, now| Sight { now: Some(now), before: Some(Some(before)), ignore_case };
-            assert_eq!(Operator::HasChanged.judge(sight(&before, &now), &[]).holds(), !ignore_case);
-            assert!(!Operator::HasChangedTo.judge(sight(&was, &is), &won).holds());
-            assert!(!Operator::HasChangedFrom.judge(sight(&was, &is), &won).holds());
+            assert_eq!(Operator::HasChanged.judge(sight(&before, &now), &[]).holds, !ignore_case);
+            assert!(!Operator::HasChangedTo.judge(sight(&was, &is), &won).holds);
+            assert!(!Operator::HasChangedFrom.judge(sight(&was, &is), &won).holds);
             let open = json("\"open\"");
-            assert_eq!(Operator::HasChangedTo.judge(sight(&open, &is), &won).holds(), ignore_case);
-            assert_eq!(Operator::HasChangedFrom.judge(sight(&is, &open), &won).holds(), ignore_case);
+            assert_eq!(Operator::HasChangedTo.judge(sight(&open, &is), &won).holds, ignore_case);
+            assert_eq!(Operator::HasChangedFrom.judge(sight(&is, &open), &won).holds, ignore_case);
         }
         assert!(!same(&json(r#"{"A":1}"#), &json(r#"{"a":1}"#), true), "names count as they are");
     }

@@ -183,6 +183,11 @@ impl RequestTemplate {
 }
 
 impl CompiledRequest {
+    /// The request's own path, like `steps[0].request`.
+    pub(crate) fn field(&self) -> &str {
+        &self.field
+    }
+
     /// The request for this event.
     ///
     /// # Errors

@@ -66,6 +66,19 @@ pub struct Planned {
     pub request: RenderedRequest,
 }
 
+/// What one request comes to for an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendering<'s> {
+    /// The request's own path, like `steps[1].request`.
+    pub field: &'s str,
+    /// The delays between the request before it (or the event) and this one, in microseconds.
+    pub delay_micros: i64,
+    /// The webhook's id.
+    pub webhook: &'s str,
+    /// The request, or why it can't be made.
+    pub request: Result<RenderedRequest, Rejection>,
+}
+
 /// Checks the steps of an automation and makes them ready. `field` is their own path, like `steps`.
 ///
 /// # Errors
@@ -151,11 +164,21 @@ impl CompiledSteps {
     /// # Errors
     /// The first [`Rejection`] of a request.
     pub fn plan(&self, context: &Context<'_>) -> Result<Vec<Planned>, Rejection> {
-        let planned = |step: &Request| {
-            let request = step.request.render(context)?;
-            Ok(Planned { delay_micros: step.delay_micros, webhook: step.webhook.clone(), request })
+        let planned = |step: Rendering<'_>| {
+            let Rendering { delay_micros, webhook, request, .. } = step;
+            Ok(Planned { delay_micros, webhook: webhook.to_owned(), request: request? })
         };
-        self.requests.iter().map(planned).collect()
+        self.renderings(context).map(planned).collect()
+    }
+
+    /// The requests in order, each rendered when its turn comes; one that is rejected keeps no other back.
+    pub fn renderings<'s>(&'s self, context: &'s Context<'_>) -> impl Iterator<Item = Rendering<'s>> {
+        self.requests.iter().map(|step| Rendering {
+            field: step.request.field(),
+            delay_micros: step.delay_micros,
+            webhook: &step.webhook,
+            request: step.request.render(context),
+        })
     }
 }
 
@@ -188,15 +211,19 @@ mod tests {
         format!(r#"{{"delay":{{"micros":{micros}}}}}"#)
     }
 
-    fn plan(steps: &str) -> Result<Vec<Planned>, Rejection> {
-        let records = Records::new(EventView {
+    fn records() -> Records {
+        Records::new(EventView {
             object: "deal".to_owned(),
             action: Action::Added,
             current: Some(Json::object([("id", Json::from(7))])),
             previous: None,
             previous_partial: false,
             event: Json::object([("id", Json::from("e1"))]),
-        });
+        })
+    }
+
+    fn plan(steps: &str) -> Result<Vec<Planned>, Rejection> {
+        let records = records();
         let nothing = Json::object::<String>([]);
         compile(steps).unwrap().plan(&Context::new(&records, &nothing, &nothing))
     }
@@ -222,6 +249,20 @@ mod tests {
             expected.map(|(delay, webhook, path)| (delay, webhook.to_owned(), path.to_owned()))
         );
         assert_eq!(compile(&steps).unwrap().webhooks(), ["wh_1", "wh_2"]);
+    }
+
+    #[test]
+    fn a_rejected_request_hides_none_behind_it() {
+        let steps = [request("wh_1", "{{ deal.nope }}"), delay(3), request("wh_2", "b")];
+        let compiled = compile(&format!("[{}]", steps.join(","))).unwrap();
+        let records = records();
+        let nothing = Json::object::<String>([]);
+        let context = Context::new(&records, &nothing, &nothing);
+        let seen: Vec<_> = compiled
+            .renderings(&context)
+            .map(|step| (step.field, step.delay_micros, step.webhook, step.request.is_ok()))
+            .collect();
+        assert_eq!(seen, [("steps[0].request", 0, "wh_1", false), ("steps[2].request", 3, "wh_2", true)]);
     }
 
     #[test]
