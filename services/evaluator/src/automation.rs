@@ -19,6 +19,7 @@ mod field;
 pub use check::{Draft, Finding, Findings, check_draft, check_fields};
 pub use compiled::{CompileError, CompiledAutomation};
 pub use edit::{Edit, Part};
+pub use field::in_automation;
 
 /// The longest display name, in characters.
 pub const MAX_NAME_CHARS: usize = 120;

@@ -78,7 +78,7 @@ pub fn evaluate(incoming: &IncomingEvent, view: &AccountView, automations: &Auto
         return Judgement::Suppressed;
     }
     let mut fires = Fires { executions: Vec::new(), bytes: 0 };
-    let account = Json::object([("id", Json::from(incoming.event.account.as_str()))]);
+    let account = account_shown(incoming);
     for automation in firing(incoming, view, automations) {
         if !fires.add(automated(automation, incoming, &account)) {
             return Judgement::TooWide;
@@ -120,10 +120,7 @@ fn firing<'s>(
     view: &AccountView,
     automations: &'s AutomationSet,
 ) -> impl Iterator<Item = &'s CompiledAutomation> {
-    let allowed = match view.entitlements() {
-        Some(entitlements) if entitlements.automations => entitlements.active_automations as usize,
-        _ => 0,
-    };
+    let allowed = allowed(view);
     automations
         .active()
         .candidates(&incoming.event.object, incoming.event.action)
@@ -131,6 +128,19 @@ fn firing<'s>(
             *place < allowed && automation.condition.matches(&incoming.records)
         })
         .map(|(_, automation)| automation)
+}
+
+/// How many of the active automations, counted from the oldest, the plan lets fire.
+pub(crate) fn allowed(view: &AccountView) -> usize {
+    match view.entitlements() {
+        Some(entitlements) if entitlements.automations => entitlements.active_automations as usize,
+        _ => 0,
+    }
+}
+
+/// What the placeholder root `account` reads.
+pub(crate) fn account_shown(incoming: &IncomingEvent) -> Json {
+    Json::object([("id", Json::from(incoming.event.account.as_str()))])
 }
 
 fn automated(automation: &CompiledAutomation, incoming: &IncomingEvent, account: &Json) -> PlannedExecution {

@@ -6,6 +6,7 @@
 //! - [`snapshot`]: what an account has when an event arrives, in two halves: `worker::follow` keeps the registry's half by
 //!   its feed, `worker::automations` loads ours and notices other replicas' saves;
 //! - [`evaluate`]: event and snapshot → planned executions, pure; `clients::dispatcher` has them put on disk;
+//! - [`explanation`]: why one automation would fire on an event, or not, and what it would send; from the same parts, pure;
 //! - `worker::stops`: brings stop markers of deactivated automations to the dispatcher, from an outbox that survives a crash;
 //! - [`Evaluator`]: all of it put together, out of [`Config`] and [`Deps`]; [`service::process`]: the same as a process of its own.
 
@@ -16,6 +17,7 @@ pub mod envelope;
 pub mod error;
 pub mod evaluate;
 pub mod event_check;
+pub mod explanation;
 mod grpc;
 pub mod service;
 pub mod snapshot;

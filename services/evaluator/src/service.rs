@@ -14,7 +14,7 @@ use crate::clients::dispatcher::Dispatcher;
 use crate::clients::registry::Registry;
 use crate::grpc::{AutomationDoor, EventDoor, access_table};
 use crate::store::Store;
-use crate::worker::{Accounts, Automations, Directory, Editor, Stops, follow};
+use crate::worker::{Accounts, Automations, Directory, Editor, Explainer, Stops, follow};
 
 mod config;
 pub mod process;
@@ -96,9 +96,15 @@ impl Evaluator {
             entropy: entropy.clone(),
             most: config.automations_per_account,
         };
+        let explainer = Explainer {
+            accounts: accounts.clone(),
+            automations: Arc::clone(&automations),
+            editor: editor.clone(),
+            clock: clock.clone(),
+        };
         Ok(Self {
             directory,
-            automations: AutomationDoor { store, accounts: accounts.clone(), editor },
+            automations: AutomationDoor { store, accounts: accounts.clone(), editor, explainer },
             events: EventDoor { accounts, automations, dispatcher, clock },
             registry: others.0,
             dispatcher: others.1,

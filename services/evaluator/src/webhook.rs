@@ -37,6 +37,8 @@ pub struct Webhook {
     pub id: WebhookId,
     /// What it is for.
     pub kind: WebhookKind,
+    /// Whether requests are sent to it; one that is disabled gets its executions all the same.
+    pub enabled: bool,
     /// Whether its URL ends in `/`, `&`, `?` or `=`, so that a path or query can be appended.
     pub appendable: bool,
     /// Which events it wants; an event webhook without one wants none.

@@ -1,9 +1,14 @@
 //! Where a broken rule stands, in the words of the contract.
 
-/// A field of a definition as the language of rules names it (`steps[0].request.body.raw.template`), as its author wrote it
+/// A field of a definition as the language of rules names it (`steps[0].request.body.raw.template`), as it stands in a request
 /// (`automation.steps[0].request.raw.template`).
 pub(super) fn written(field: &str) -> String {
-    let mut words = vec!["automation".to_owned()];
+    format!("automation.{}", in_automation(field))
+}
+
+/// The same within the automation (`steps[0].request.raw.template`).
+pub fn in_automation(field: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
     let mut segments = field.split('.').peekable();
     while let Some(segment) = segments.next() {
         let before = words.last().map_or("", String::as_str);
@@ -48,6 +53,7 @@ mod tests {
             ("steps[0].request.path", "automation.steps[0].request.path"),
         ] {
             assert_eq!(written(language), contract);
+            assert_eq!(format!("automation.{}", in_automation(language)), contract);
         }
     }
 }

@@ -69,8 +69,9 @@ fn webhook(id: WebhookId, sent: registry::Webhook) -> Result<Webhook, Unreadable
     } else {
         Owner::Member(sent.owner.parse().map_err(|error| unreadable("webhook.owner", error))?)
     };
+    let enabled = sent.state() != registry::WebhookState::Disabled;
     let subscription = sent.subscription.map(subscription).transpose()?;
-    Ok(Webhook { id, kind, appendable: is_appendable(&sent.endpoint_url), subscription, owner })
+    Ok(Webhook { id, kind, enabled, appendable: is_appendable(&sent.endpoint_url), subscription, owner })
 }
 
 fn subscription(sent: event::Subscription) -> Result<Subscription, Unreadable> {
@@ -208,7 +209,7 @@ mod tests {
             panic!("readable")
         };
         assert_eq!(account.as_str(), "acme");
-        assert_eq!((webhook.kind, webhook.appendable), (WebhookKind::Event, true));
+        assert_eq!((webhook.kind, webhook.enabled, webhook.appendable), (WebhookKind::Event, true, true));
         assert_eq!(webhook.owner, Owner::Member("u1".parse().unwrap()));
         assert_eq!(webhook.subscription, Some(Subscription { object: None, actions: vec![Action::Updated] }));
         let admins = registry::Webhook { owner_is_admin: true, owner: String::new(), ..sent() };

@@ -35,11 +35,12 @@ pub(crate) fn terms() -> Terms {
     Terms { entitlements: entitlements(), automations_plan: Some("advanced".to_owned()) }
 }
 
-fn webhook(number: u8, owner: Owner, object: &str) -> Webhook {
+pub(crate) fn webhook(number: u8, owner: Owner, object: &str) -> Webhook {
     let object = (object != "*").then(|| object.parse().unwrap());
     Webhook {
         id: WebhookId::from_bytes([number; 16]),
         kind: WebhookKind::Event,
+        enabled: true,
         appendable: false,
         subscription: Some(Subscription { object, actions: vec![] }),
         owner,
@@ -50,25 +51,25 @@ fn member(user: &str) -> Owner {
     Owner::Member(user.parse().unwrap())
 }
 
-fn view(entitlements: Entitlements, webhooks: Vec<Webhook>) -> AccountView {
+pub(crate) fn view(entitlements: Entitlements, webhooks: Vec<Webhook>) -> AccountView {
     let webhooks: BTreeMap<WebhookId, Arc<Webhook>> =
         webhooks.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
     AccountView::new(Some(Arc::new(Terms { entitlements, ..terms() })), webhooks)
 }
 
-fn automation(number: u8, definition: Definition) -> Automation {
+pub(crate) fn automation(number: u8, definition: Definition) -> Automation {
     let id = AutomationId::from_bytes([number; 16]);
     let created =
         Automation::create(id, "acme".parse().unwrap(), definition, "u1".parse().unwrap(), Timestamp::EPOCH);
     created.activated(Timestamp::EPOCH)
 }
 
-fn set(automations: &[Automation]) -> AutomationSet {
+pub(crate) fn set(automations: &[Automation]) -> AutomationSet {
     AutomationSet::compile(1, automations).unwrap()
 }
 
 /// Fires on everything its trigger takes, and posts `x`.
-fn on(trigger: &str) -> Definition {
+pub(crate) fn on(trigger: &str) -> Definition {
     let trigger = serde_json::from_str(trigger).unwrap();
     posting(Definition { trigger, condition: sluice_rules::Condition::always(), ..definition() }, "x")
 }
@@ -77,7 +78,7 @@ fn with_body(template: &str) -> Definition {
     posting(on(r#"{"object":"deal","actions":[]}"#), template)
 }
 
-fn posting(mut definition: Definition, template: &str) -> Definition {
+pub(crate) fn posting(mut definition: Definition, template: &str) -> Definition {
     let Some(Step::Request { request, .. }) = definition.steps.first_mut() else { panic!("a request") };
     request.body = BodyTemplate::Raw { content_type: "text/plain".to_owned(), template: template.to_owned() };
     definition

@@ -8,12 +8,14 @@ use sluice_rpc::{AccountName, Fault, ResourceName};
 use tonic::{Request, Response, Status};
 
 use super::convert_automation::automation_out;
+use super::convert_explanation::explanation_out;
+use super::question::{Question, question};
 use super::request::{self, Listing};
 use super::{answer, opened, opened_by_admin};
 use crate::automation::Automation;
 use crate::error::EvaluatorError;
 use crate::store::{Page, Store};
-use crate::worker::{Accounts, Editor, Wish};
+use crate::worker::{Accounts, Editor, Explainer, Wish};
 
 /// The door to automations.
 #[derive(Debug, Clone)]
@@ -21,6 +23,7 @@ pub(crate) struct AutomationDoor {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
     pub(crate) editor: Editor,
+    pub(crate) explainer: Explainer,
 }
 
 impl AutomationDoor {
@@ -108,6 +111,24 @@ impl AutomationDoor {
         Ok(wire::DeactivateAutomationResponse { automation })
     }
 
+    async fn explain(
+        &self,
+        caller: &Principal,
+        sent: wire::ExplainEventRequest,
+    ) -> Result<wire::ExplainEventResponse, Fault> {
+        match question(sent, caller, self.explainer.clock.now())? {
+            Question::Stored(name, event) => {
+                let (explanation, version) = self.explainer.stored(&name.account, name.id, event).await?;
+                Ok(explanation_out(&name.account, explanation, version))
+            }
+            Question::Draft(parent, new, event) => {
+                let AccountName(account) = parent;
+                let explanation = self.explainer.draft(&account, caller.user(), *new, event).await?;
+                Ok(explanation_out(&account, explanation, 0))
+            }
+        }
+    }
+
     /// Authorizes, acts and converts for all that change an automation.
     async fn change(
         &self,
@@ -178,5 +199,13 @@ impl AutomationService for AutomationDoor {
     ) -> Result<Response<wire::DeactivateAutomationResponse>, Status> {
         let (caller, sent) = opened_by_admin(request)?;
         answer(self.deactivate(&caller, sent).await)
+    }
+
+    async fn explain_event(
+        &self,
+        request: Request<wire::ExplainEventRequest>,
+    ) -> Result<Response<wire::ExplainEventResponse>, Status> {
+        let (caller, sent) = opened(request)?;
+        answer(self.explain(&caller, sent).await)
     }
 }

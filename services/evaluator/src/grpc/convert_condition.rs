@@ -94,14 +94,19 @@ fn one_out(condition: &Condition) -> wire::Condition {
         Condition::All(conditions) => Kind::All(list(conditions)),
         Condition::Any(conditions) => Kind::Any(list(conditions)),
         Condition::Not(inner) => Kind::Not(Box::new(one_out(inner))),
-        Condition::Comparison(comparison) => Kind::Comparison(wire::Comparison {
-            path: comparison.path.clone(),
-            operator: number(&OPERATORS, comparison.operator, |number| number as i32),
-            operands: comparison.values.iter().map(operand_out).collect(),
-            ignore_case: comparison.ignore_case,
-        }),
+        Condition::Comparison(comparison) => Kind::Comparison(comparison_out(comparison)),
     };
     wire::Condition { kind: Some(kind) }
+}
+
+/// A comparison as it goes out.
+pub(super) fn comparison_out(comparison: &Comparison) -> wire::Comparison {
+    wire::Comparison {
+        path: comparison.path.clone(),
+        operator: number(&OPERATORS, comparison.operator, |number| number as i32),
+        operands: comparison.values.iter().map(operand_out).collect(),
+        ignore_case: comparison.ignore_case,
+    }
 }
 
 /// The number on the wire of a value that the table has; 0 if it has not.

@@ -141,6 +141,11 @@ pub(super) fn step_out(account: &AccountId, step: &Step) -> wire::Step {
     wire::Step { kind: Some(kind) }
 }
 
+/// The number of a method on the wire.
+pub(super) fn method_out(method: Method) -> i32 {
+    number(&METHODS, method, |number| number as i32)
+}
+
 fn request_out(account: &AccountId, webhook: &str, request: &RequestTemplate) -> wire::RequestStep {
     use wire::request_step::Body;
     let named = |list: &[(String, String)]| {
@@ -152,7 +157,7 @@ fn request_out(account: &AccountId, webhook: &str, request: &RequestTemplate) ->
     };
     wire::RequestStep {
         webhook: format!("accounts/{account}/webhooks/{webhook}"),
-        method: number(&METHODS, request.method, |number| number as i32),
+        method: method_out(request.method),
         path: request.path.clone().unwrap_or_default(),
         query: named(&request.query),
         headers: named(&request.headers),

@@ -7,9 +7,9 @@ const MEMBERS: Access = Access::AnyOf(&[Grant::Role(Role::Member)]);
 /// Sending events: services with the scope.
 const PRODUCERS: Access = Access::AnyOf(&[Grant::Scope(Scope::EventsWrite)]);
 
-/// The rows. Writing an automation is open to members here and refused to all but global admins in the handler, so that the
+/// The rows. Writing an automation, and explaining the draft of one, is open to members here and refused to all but global admins in the handler, so that the
 /// refusal says `GLOBAL_ADMIN_REQUIRED`.
-const ROWS: [(&str, Access); 9] = [
+const ROWS: [(&str, Access); 10] = [
     ("/sluice.evaluator.v1.AutomationService/CreateAutomation", MEMBERS),
     ("/sluice.evaluator.v1.AutomationService/GetAutomation", MEMBERS),
     ("/sluice.evaluator.v1.AutomationService/ListAutomations", MEMBERS),
@@ -17,6 +17,7 @@ const ROWS: [(&str, Access); 9] = [
     ("/sluice.evaluator.v1.AutomationService/DeleteAutomation", MEMBERS),
     ("/sluice.evaluator.v1.AutomationService/ActivateAutomation", MEMBERS),
     ("/sluice.evaluator.v1.AutomationService/DeactivateAutomation", MEMBERS),
+    ("/sluice.evaluator.v1.AutomationService/ExplainEvent", MEMBERS),
     ("/sluice.evaluator.v1.EventService/IngestEvent", PRODUCERS),
     ("/sluice.evaluator.v1.EventService/BatchIngestEvents", PRODUCERS),
 ];

@@ -3,6 +3,7 @@
 mod automations;
 mod dispatcher;
 mod events;
+mod explanations;
 mod house;
 mod outages;
 mod registry;

@@ -45,6 +45,11 @@ impl<T> TriggerIndex<T> {
         places.into_iter().map(|place| (place, &self.items[place]))
     }
 
+    /// The place of the first that is meant.
+    pub fn place(&self, meant: impl Fn(&T) -> bool) -> Option<usize> {
+        self.items.iter().position(meant)
+    }
+
     /// How many there are in all.
     pub fn len(&self) -> usize {
         self.items.len()

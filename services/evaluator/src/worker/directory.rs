@@ -117,6 +117,7 @@ mod tests {
         Webhook {
             id,
             kind: WebhookKind::Automation,
+            enabled: true,
             appendable: false,
             subscription: None,
             owner: Owner::Admin,

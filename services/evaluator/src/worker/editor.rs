@@ -186,8 +186,11 @@ impl Editor {
         }
     }
 
-    /// The draft as a definition of an account that may have it.
-    async fn checked(
+    /// The draft as a definition of an account that may have it. `found` is what reading the request found.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(crate) async fn checked(
         &self,
         account: &AccountId,
         draft: Draft,
