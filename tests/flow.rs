@@ -15,6 +15,7 @@
 mod flow {
     mod delivery;
     mod egress;
+    mod explanations;
     mod matching;
     mod pauses;
     mod refusals;

@@ -59,6 +59,8 @@ async fn another_accounts_resources_are_answered_exactly_as_random_ones(deployme
 
     let random = AutomationId::mint(now, entropy.bytes()).to_string();
     compare("GetAutomation", &name, &random, async |name| eve.get_automation(&name).await).await;
+    let explained = async |name: String| eve.explain(&name, won("asked")).await;
+    compare("ExplainEvent", &name, &random, explained).await;
     compare("DeleteAutomation", &name, &random, async |name| eve.delete_automation(&name).await).await;
     compare("ActivateAutomation", &name, &random, async |name| eve.activate(&name).await).await;
     compare("DeactivateAutomation", &name, &random, async |name| eve.deactivate(&name).await).await;

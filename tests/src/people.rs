@@ -270,6 +270,16 @@ impl Person {
         Ok(answer.automation.expect("the automation"))
     }
 
+    /// Asks what an event would come to with an automation.
+    pub async fn explain(&self, name: &str, event: Event) -> Answer<evaluator::ExplainEventResponse> {
+        let request = evaluator::ExplainEventRequest {
+            name: name.to_owned(),
+            event: Some(event),
+            ..Default::default()
+        };
+        opened(self.automations().explain_event(request).await)
+    }
+
     /// Sends one event.
     pub async fn ingest(&self, parent: &str, event: Event) -> Answer<evaluator::IngestEventResponse> {
         let request = evaluator::IngestEventRequest { parent: parent.to_owned(), event: Some(event) };

@@ -1,7 +1,7 @@
 //! Explanations on their way out.
 
 use proto::evaluator::v1 as wire;
-use sluice_domain::{AccountId, Span};
+use sluice_domain::AccountId;
 use sluice_rpc::convert::to_duration;
 use sluice_rules::{Explained, ExplainedComparison, Grounds, Rejection, Shown, ValueType};
 
@@ -103,7 +103,7 @@ fn request_out(account: &AccountId, explained: ExplainedRequest) -> wire::Reques
     };
     wire::RequestExplanation {
         path: in_automation(&explained.field),
-        delay: (explained.delay > Span::ZERO).then(|| to_duration(explained.delay)),
+        delay: Some(to_duration(explained.delay)),
         webhook: format!("accounts/{account}/webhooks/{}", explained.webhook),
         readiness: readiness.into(),
         outcome: Some(outcome),

@@ -73,7 +73,7 @@ async fn a_member_is_told_how_each_condition_came_out_and_what_would_be_sent_and
     let sent = house.dispatcher.last_item().executions.remove(0).deliveries.remove(0);
     let [told] = &explained.requests[..] else { panic!("one request") };
     assert_eq!((told.path.as_str(), told.webhook.as_str()), ("steps[0].request", HOOK));
-    assert_eq!((told.readiness(), &told.delay), (wire::WebhookReadiness::Ready, &None));
+    assert_eq!((told.readiness(), told.delay.unwrap().seconds), (wire::WebhookReadiness::Ready, 0));
     let told = request(told);
     assert_eq!((told.method().as_str_name(), sent.method.as_str()), ("METHOD_POST", "POST"));
     assert_eq!(
