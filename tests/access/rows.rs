@@ -373,6 +373,41 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
     Row {
+        case: "as it stands",
+        public: Some(USERS),
+        names: &[
+            Name::of("name", Automation),
+            Name::of("event.id", Key(0)),
+            Name::of("event.record_id", Key(0)),
+            Name::of("event.cause", BareExecution).optional(),
+        ],
+        ..of_thing("/sluice.evaluator.v1.AutomationService/ExplainEvent", "name", |asked| {
+            let name = asked.named("automations", &asked.account.automation);
+            let event = Some(asked.account.new_event(&unique(), "deal"));
+            evaluator::ExplainEventRequest { name, event, ..Default::default() }.encode_to_vec()
+        })
+    },
+    Row {
+        case: "of a draft",
+        public: Some(ADMINS),
+        admins_only: true,
+        names: &[
+            Name::of("parent", Account),
+            Name::of("automation.name", Automation).ignored(),
+            Name::of("automation.etag", Etag).ignored(),
+            Name::of("automation.steps[0].request.webhook", Webhook),
+        ],
+        ..of_account("/sluice.evaluator.v1.AutomationService/ExplainEvent", "parent", |asked| {
+            evaluator::ExplainEventRequest {
+                parent: asked.parent(),
+                automation: Some(asked.account.new_automation(&unique(), "idle")),
+                event: Some(asked.account.new_event(&unique(), "idle")),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        })
+    },
+    Row {
         public: Some(PRODUCERS),
         names: &[
             Name::of("parent", Account),
