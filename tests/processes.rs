@@ -12,6 +12,8 @@
 )]
 
 mod processes {
+    mod cluster;
+    mod configuration;
     mod doors;
     mod drain;
     mod identity;

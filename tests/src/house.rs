@@ -182,6 +182,11 @@ impl House {
         self.premises.doors.iter().map(|doors| doors.public.0).collect()
     }
 
+    /// The address of a service's public listener.
+    pub fn outside(&self, service: Service) -> SocketAddr {
+        self.premises.doors[service as usize].public.0
+    }
+
     /// The address of a service's internal listener, where there is one.
     pub fn inside(&self, service: Service) -> SocketAddr {
         self.premises.doors[service as usize].internal.0

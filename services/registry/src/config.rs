@@ -204,6 +204,10 @@ impl Config {
                 return Err(ConfigError::Number { setting, rule: "1 to 10,000" });
             }
         }
+        if event_webhooks_per_member > event_webhooks {
+            let setting = "limits.event_webhooks_per_member";
+            return Err(ConfigError::Number { setting, rule: "at most limits.event_webhooks" });
+        }
         Ok(self.limits)
     }
 }
@@ -243,6 +247,10 @@ mod tests {
         let said = |text: &str| config(text).check().unwrap_err().to_string();
         assert!(said("feed.keep = 0").starts_with("feed.keep: must be"));
         assert!(said("limits.event_webhooks = 0").starts_with("limits.event_webhooks: must be 1 to 10,000"));
+        assert_eq!(
+            said("limits.event_webhooks = 9"),
+            "limits.event_webhooks_per_member: must be at most limits.event_webhooks"
+        );
         assert!(said("feed.poll = \"10ms\"").starts_with("feed.poll: must be 1s"));
         assert!(said("egress.allow = [\"10.0.0.1/8\"]").starts_with("egress.allow: "));
         assert!(said("accounts.default_plan = \"gold\"").starts_with("accounts.default_plan: must be"));

@@ -73,7 +73,26 @@ mod tests {
         let settings: DispatcherSettings =
             sluice_runtime::config::load(Some(&file), "SLUICE_DISPATCHER_UNIT_", &[]).unwrap();
         settings.process.check().unwrap();
-        settings.dispatcher.check().unwrap();
+        settings.check().unwrap();
         assert_eq!(settings.dispatcher.retry, crate::retry::Schedule::default());
+    }
+
+    #[test]
+    fn a_drain_is_no_shorter_than_the_longest_request() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("dispatcher.example.toml");
+        let said = |pairs: &[(&str, &str)]| {
+            let flags: Vec<_> =
+                pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+            let settings: DispatcherSettings =
+                sluice_runtime::config::load(Some(&file), "SLUICE_DISPATCHER_UNIT_", &flags).unwrap();
+            settings.check().map_err(|error| error.to_string())
+        };
+        assert!(said(&[("process.drain_within", "29s")]).unwrap_err().starts_with("process.drain_within: "));
+        assert!(
+            said(&[("dispatcher.delivery.timeout", "21s")])
+                .unwrap_err()
+                .starts_with("process.drain_within: ")
+        );
+        assert_eq!(said(&[("process.drain_within", "31s"), ("dispatcher.delivery.timeout", "21s")]), Ok(()));
     }
 }

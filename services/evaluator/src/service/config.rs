@@ -14,7 +14,7 @@ pub struct Config {
     /// How often the outbox of stop markers is looked through for what a crashed replica left behind. Default 5 s.
     #[serde(with = "sluice_runtime::human_span")]
     pub stops_interval: Span,
-    /// How many automations an account may have, active or not. Default 1,000.
+    /// How many automations an account may have, active or not; 1 to 100,000. Default 1,000.
     pub automations_per_account: u32,
 }
 
@@ -37,6 +37,9 @@ impl Config {
         if self.catch_up > Span::from_secs(10) {
             return Some("catch_up: must be at most 10s, callers wait for it");
         }
+        if !(1..=100_000).contains(&self.automations_per_account) {
+            return Some("automations_per_account: must be 1 to 100,000");
+        }
         None
     }
 }
@@ -54,5 +57,6 @@ mod tests {
         assert_eq!(Config::default().broken_rule(), None);
         assert!(read(r#"{"stops_interval":"0s"}"#).unwrap().broken_rule().is_some());
         assert!(read(r#"{"catch_up":"1h"}"#).unwrap().broken_rule().is_some());
+        assert!(read(r#"{"automations_per_account":0}"#).unwrap().broken_rule().is_some());
     }
 }

@@ -72,6 +72,7 @@ mod tests {
         let settings: EvaluatorSettings =
             sluice_runtime::config::load(Some(&file), "SLUICE_EVALUATOR_UNIT_", &[]).unwrap();
         settings.process.check().unwrap();
+        settings.check().unwrap();
         assert_eq!(settings.evaluator, Config::default());
     }
 }
