@@ -16,6 +16,7 @@ mod processes {
     mod configuration;
     mod doors;
     mod drain;
+    mod health;
     mod identity;
     mod kills;
     mod outages;

@@ -2,15 +2,16 @@
 
 use proto::dispatcher::v1::dispatch_service_client::DispatchServiceClient;
 use proto::dispatcher::v1::{EnqueueExecutionsRequest, ExecutionState};
+use proto::registry::v1::account_service_client::AccountServiceClient;
 use proto::registry::v1::feed_service_client::FeedServiceClient;
-use proto::registry::v1::{ResolveTargetRequest, WatchChangesRequest};
+use proto::registry::v1::{PutEntitlementsRequest, ResolveTargetRequest, WatchChangesRequest};
 use sluice_auth::{Principal, Role, Scope, generate_ed25519};
-use sluice_domain::Span;
+use sluice_domain::{Secret, Span};
 use sluice_rpc::Transport;
 use sluice_runtime::Clock;
 use sluice_testkit::{Authority, Certified, Receiver};
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{Backend, Service, on_each_backend, signer, until};
+use sluice_tests::{Backend, PARENT, Service, on_each_backend, signer, until};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -64,7 +65,7 @@ async fn nobody_is_let_in_inside_without_our_certificate_and_our_token() {
     }
     let plain = |service| {
         let address = format!("http://{}", secured.house.inside(service));
-        Transport::connect(&address, Some(&sluice_domain::Secret::new(token.as_str()))).unwrap()
+        Transport::connect(&address, Some(&Secret::new(token.as_str()))).unwrap()
     };
     for code in codes(plain(Service::Registry), plain(Service::Dispatcher)).await {
         // What TLS answers to those who do not speak it is no HTTP/2.
@@ -137,31 +138,32 @@ async fn a_service_believes_no_server_of_another_name_authority_or_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_public_listener_speaks_tls_when_told_and_asks_for_no_certificate() {
     let mut secured = Secured::empty(Backend::Sqlite).await;
+    // Where nobody is: the evaluator serves nothing inside.
+    let probed = secured.house.inside(Service::Evaluator);
+    let probes = format!("process.probe_listen={probed}");
     secured.launch(
         Service::Registry,
-        &["process.tls.cert_file=tls/tls.crt", "process.tls.key_file=tls/tls.key"],
+        &[&probes, "process.tls.cert_file=tls/tls.crt", "process.tls.key_file=tls/tls.key"],
     );
-    let addresses = secured.house.addresses();
+    let address = secured.house.outside(Service::Registry);
     let token = secured.house.token("billing", &[], &[Scope::EntitlementsWrite, Scope::AccountsAny]);
-    let trusting = showing(&secured.authority, None);
-    // Of the three only the registry was started.
-    let ways: Vec<Transport> = addresses
-        .iter()
-        .map(|address| way(&format!("https://{address}"), trusting.clone(), Some(&token)))
-        .collect();
-    until("the registry serves over TLS", async || {
-        for way in &ways {
-            if way.serves().await {
-                return Some(());
-            }
-        }
-        None
-    })
-    .await;
-    for address in addresses {
-        let plain = Transport::connect(&format!("http://{address}"), None).unwrap();
-        assert!(!plain.serves().await);
-        let by_system = Transport::connect(&format!("https://{address}"), None).unwrap();
-        assert!(!by_system.serves().await);
+    let over_tls = way(&format!("https://{address}"), showing(&secured.authority, None), Some(&token));
+    until("the registry serves over TLS", async || over_tls.serves().await.then_some(())).await;
+    let put = || PutEntitlementsRequest {
+        name: PARENT.to_owned(),
+        plan: "advanced".to_owned(),
+        version: 1,
+        period_anchor: None,
+    };
+    AccountServiceClient::new(over_tls).put_entitlements(put()).await.unwrap();
+
+    for stranger in ["http", "https"] {
+        let way = Transport::connect(&format!("{stranger}://{address}"), None).unwrap();
+        assert!(!way.serves().await, "{stranger}, and by the system's authorities");
     }
+    // Kubelets speak no TLS, and see nothing but health.
+    let plain = Transport::connect(&format!("http://{probed}"), Some(&Secret::new(token.as_str()))).unwrap();
+    assert!(plain.serves().await);
+    let refused = AccountServiceClient::new(plain).put_entitlements(put()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
 }

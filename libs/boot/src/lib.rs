@@ -144,10 +144,8 @@ where
     tracing::info!(durability = database.durability().await?, "database connected");
     // Before anything is set to work: a process that can't be called would claim work and leave it.
     let public = listen(process.listen).await?;
-    let internal = match process.internal_listen {
-        Some(address) => Some(listen(address).await?),
-        None => None,
-    };
+    let internal = listen_if(process.internal_listen).await?;
+    let mut probes = listen_if(process.probe_listen).await?;
     let ground = Ground {
         database,
         clock: clock.clone(),
@@ -170,13 +168,17 @@ where
         let clock = clock.clone();
         let mut server =
             builder.reflection(process.reflection).build(verifier.clone(), move || clock.now())?;
+        // The public one comes first.
+        let probed = probes.take().map(|listener| (server.for_probes(), listener));
         if let Some(tls) = tls {
             server = server.tls(renewals.keep(tls));
         }
-        tracing::info!(listen = %listener.local_addr()?, ?server, "serving");
-        supervisor.spawn("serve", |shutdown| async move {
-            server.serve(listener, async move { shutdown.triggered().await }).await
-        });
+        for (server, listener) in [(server, listener)].into_iter().chain(probed) {
+            tracing::info!(listen = %listener.local_addr()?, ?server, "serving");
+            supervisor.spawn("serve", |shutdown| async move {
+                server.serve(listener, async move { shutdown.triggered().await }).await
+            });
+        }
     }
     supervisor.shutdown().triggered().await;
     let drain_by = Instant::now() + process.drain_within.to_duration();
@@ -184,6 +186,13 @@ where
     // The last spans have what is left of the time, and no more.
     telemetry.shutdown(drain_by.saturating_duration_since(Instant::now()).min(LAST_SPANS));
     Ok(drained?)
+}
+
+async fn listen_if(address: Option<SocketAddr>) -> Result<Option<TcpListener>, BootError> {
+    match address {
+        Some(address) => listen(address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {

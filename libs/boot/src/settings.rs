@@ -25,6 +25,8 @@ pub struct Process {
     pub internal_listen: Option<SocketAddr>,
     /// `process.internal_tls.…`: mutual TLS there; needed unless it is a loopback address.
     pub internal_tls: Option<InternalTls>,
+    /// `process.probe_listen`: where the public services' health alone is told, always in clear: kubelets speak no TLS.
+    pub probe_listen: Option<SocketAddr>,
     /// `process.database`: `sqlite:<file>` or `postgres://…?schema=<name>`.
     #[serde(deserialize_with = "database_url")]
     pub database: DatabaseUrl,

@@ -70,6 +70,8 @@ pub struct Server {
     rules: Arc<Rules>,
     limits: Limits,
     cors: CorsLayer,
+    /// The health service alone.
+    probes: Routes,
     health: HealthReporter,
     pulse: Arc<Pulse>,
     services: Vec<&'static str>,
@@ -100,6 +102,12 @@ impl Server {
     pub fn tls(mut self, tls: impl Into<Current<ServerTls>>) -> Self {
         self.tls = Some(tls.into());
         self
+    }
+
+    /// The same server's health and nothing else, in clear: for probes that speak no TLS.
+    #[must_use]
+    pub fn for_probes(&self) -> Self {
+        Self { routes: self.probes.clone(), services: Vec::new(), tls: None, ..self.clone() }
     }
 
     /// Serves on the listener until `shutdown` is done and the calls under way have ended.

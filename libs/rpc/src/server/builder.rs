@@ -12,7 +12,7 @@ use sluice_domain::Timestamp;
 use sluice_runtime::Current;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::RoutesBuilder;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -203,7 +203,9 @@ impl ServerBuilder {
         ));
         let told = HealthServer::new(HealthService::from_health_reporter(health.clone()))
             .max_decoding_message_size(MAX_HEALTH_BYTES);
-        routes.add_service(Watched::new(told, Arc::clone(&pulse)));
+        let told = Watched::new(told, Arc::clone(&pulse));
+        let probes = Routes::new(told.clone()).prepare();
+        routes.add_service(told);
         if self.reflection {
             let told = restricted(&self.descriptors, &self.services);
             let reflection = || {
@@ -223,6 +225,7 @@ impl ServerBuilder {
             rules: rules.into(),
             limits: self.limits,
             cors,
+            probes,
             health,
             pulse,
             services: self.services,
