@@ -21,12 +21,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
-# Settings that may stand in the cluster's files although the example files, made for one machine, lack them.
-CLUSTER_SETTINGS = {
+# Settings that the cluster's files have, or may have, although the example files, made for one machine, lack them.
+TLS_SETTINGS = {
+    "process.tls": ("cert_file", "key_file"),
     "process.internal_tls": ("cert_file", "key_file", "client_ca_file"),
     "registry": ("ca_file", "cert_file", "key_file"),
     "dispatcher": ("ca_file", "cert_file", "key_file"),
 }
+LISTENERS = ("listen", "internal_listen", "probe_listen")
 
 
 class Manifests:
@@ -153,8 +155,37 @@ def probes(manifests):
                     yield f"pod {name}: livenessProbe must not ask for health, which follows the database"
                 elif settings and kind != "livenessProbe" and "grpc" not in probe:
                     yield f"pod {name}: {kind} must ask over gRPC"
+                elif settings and kind == "startupProbe" and probe["grpc"].get("service") != "database":
+                    yield f"pod {name}: startupProbe must ask for database: a service that waits for another one must not be restarted"
+                elif settings and "grpc" in probe and (fault := speaks_tls(settings, probe["grpc"]["port"])):
+                    yield f"pod {name}: {kind} asks a port that {fault}"
                 elif "grpc" in probe and probe["grpc"]["port"] not in ports:
                     yield f"pod {name}: {kind} asks a port that the container does not name"
+
+
+def speaks_tls(settings, port):
+    """Why a kubelet, which speaks no TLS, can't ask the port for health; None if it can."""
+    try:
+        process = tomllib.loads(settings).get("process", {})
+    except tomllib.TOMLDecodeError:
+        return None
+    for listener, tls in (("listen", "tls"), ("internal_listen", "internal_tls")):
+        if tls in process and process.get(listener, "").endswith(f":{port}"):
+            return f"speaks TLS (process.{listener}); kubelets do not, see process.probe_listen"
+    return None
+
+
+def in_clear(found):
+    """Tokens and credentials leave a pod over mutual TLS only, or the service does not start."""
+    process = found.get("process", {})
+    if "internal_listen" in process and set(process.get("internal_tls", {})) != set(TLS_SETTINGS["process.internal_tls"]):
+        yield "process.internal_listen needs process.internal_tls with " + ", ".join(TLS_SETTINGS["process.internal_tls"])
+    for upstream in ("registry", "dispatcher"):
+        if "address" in found.get(upstream, {}):
+            if not found[upstream]["address"].startswith("https://"):
+                yield f"{upstream}.address must be https"
+            missing = [key for key in TLS_SETTINGS[upstream] if key not in found[upstream]]
+            yield from (f"{upstream}.{key} is needed" for key in missing)
 
 
 def secrets(manifests):
@@ -212,14 +243,16 @@ def settings(manifests):
             continue
         example = tomllib.loads((ROOT / f"services/{service}/{service}.example.toml").read_text())
         known = set(keys_of(example))
-        for group, keys in CLUSTER_SETTINGS.items():
-            if group == "process.internal_tls" or f"{group}.address" in known:
+        for group, keys in TLS_SETTINGS.items():
+            if group.startswith("process.") or f"{group}.address" in known:
                 known |= {group, *(f"{group}.{key}" for key in keys)}
+        known |= {f"process.{listener}" for listener in LISTENERS}
         yield from (f"settings of {name}: {key} is unknown" for key in keys_of(found) if key not in known)
+        yield from (f"settings of {name}: {fault}" for fault in in_clear(found))
         process = found.get("process", {})
         container = spec["containers"][0]
         ports = {str(port["containerPort"]) for port in container["ports"]}
-        listening = {process[key].rpartition(":")[2] for key in ("listen", "internal_listen") if key in process}
+        listening = {process[key].rpartition(":")[2] for key in LISTENERS if key in process}
         if ports != listening:
             yield f"settings of {name}: listens on {sorted(listening)}, the container names {sorted(ports)}"
         drain = int(process.get("drain_within", "30s").removesuffix("s"))
