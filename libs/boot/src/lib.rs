@@ -37,7 +37,7 @@ pub use tokens::{TokenKey, Tokens};
 pub use upstream::Upstream;
 
 /// Variables of `sluice`, which may run in the same environment.
-const OF_THE_COMMANDS: [&str; 4] = ["DATA", "SERVER", "TOKEN", "ACCOUNT"];
+const OF_THE_COMMANDS: [&str; 5] = ["DATA", "SERVER", "CA_FILE", "TOKEN", "ACCOUNT"];
 
 /// How long the last spans have to leave, if that much is left of the drain.
 const LAST_SPANS: Duration = Duration::from_secs(2);

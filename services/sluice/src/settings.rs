@@ -25,7 +25,7 @@ pub use sections::{Auth, Dispatcher, Registry, Telemetry, TrustedKey};
 /// Environment variables that begin with this are settings.
 const ENVIRONMENT: &str = "SLUICE_";
 /// But for these, which are for the client commands.
-const OF_THE_COMMANDS: [&str; 3] = ["SERVER", "TOKEN", "ACCOUNT"];
+const OF_THE_COMMANDS: [&str; 4] = ["SERVER", "CA_FILE", "TOKEN", "ACCOUNT"];
 /// The key id of tokens signed with `auth.development_secret`.
 const DEVELOPMENT_KID: &str = "development";
 

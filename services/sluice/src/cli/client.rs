@@ -29,6 +29,9 @@ pub struct Client {
     /// The server's public address.
     #[arg(long, global = true, value_name = "ADDRESS", env = "SLUICE_SERVER", default_value = DEFAULT_SERVER)]
     pub server: String,
+    /// For an https server: the certificates (PEM) of the authorities to believe, in place of the system's.
+    #[arg(long, global = true, value_name = "FILE", env = "SLUICE_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
     /// The account that is acted for.
     #[arg(long, global = true, value_name = "ACCOUNT", env = "SLUICE_ACCOUNT")]
     pub account: Option<AccountId>,

@@ -1,18 +1,20 @@
 //! The public API of one server, for one caller and one account.
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use anyhow::Context;
 use proto::dispatcher::v1::execution_service_client::ExecutionServiceClient;
 use proto::evaluator::v1::automation_service_client::AutomationServiceClient;
 use proto::evaluator::v1::event_service_client::EventServiceClient;
 use proto::registry::v1::account_service_client::AccountServiceClient;
 use proto::registry::v1::webhook_service_client::WebhookServiceClient;
 use sluice_domain::AccountId;
-use sluice_rpc::{AccountName, Transport};
+use sluice_rpc::{AccountName, Authorities, BearerToken, ClientTls, Credentials, Transport};
 use tonic::{Response, Status};
 
 use super::advice::Situation;
-use super::{Caller, Part, Refused, Server, Usage};
+use super::{Caller, Part, Refused, Server, Usage, text_in};
 use crate::cli;
 
 /// A way to a server, as somebody.
@@ -40,7 +42,13 @@ impl Connection {
             part: caller.part,
             minted_from: caller.minted_from,
         };
-        let transport = Transport::connect(server.address(), Some(&caller.token))?;
+        let transport = Transport::connect_with(
+            server.address(),
+            Credentials {
+                token: Some(BearerToken::new(&caller.token)?.into()),
+                tls: flags.ca_file.as_deref().map(believing).transpose()?.map(Into::into),
+            },
+        )?;
         Ok(Self { transport, account, situation, json: flags.json })
     }
 
@@ -117,6 +125,12 @@ pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes())?;
     output.flush()
+}
+
+fn believing(file: &Path) -> anyhow::Result<ClientTls> {
+    let authorities = Authorities::from_pem(&text_in(file).context("--ca-file")?);
+    let authorities = authorities.map_err(|error| Usage(format!("--ca-file: {} {error}", file.display())))?;
+    Ok(ClientTls::trusting(&authorities)?)
 }
 
 fn account_of(name: &str) -> Option<AccountId> {
