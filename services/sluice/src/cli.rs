@@ -20,7 +20,7 @@ use crate::data_directory::ISSUER;
 pub use account::{Account, AccountPut};
 pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpdate};
 pub use client::{Client, DEFAULT_SERVER, Noun};
-pub use event::{Event, EventSend};
+pub use event::{Event, EventExplain, EventFields};
 pub use execution::{Execution, ExecutionList};
 pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 

@@ -10,17 +10,33 @@ use super::words;
 #[derive(Debug, Subcommand)]
 pub enum Event {
     /// Tell that a record was added, updated or deleted, and print what that set off.
-    Send(EventSend),
+    Send(EventFields),
+    /// Say whether it would set an automation off, why, and what would be sent. Nothing is sent or kept.
+    Explain(EventExplain),
 }
 
-/// Flags of `sluice event send`. A flag weighs more than the file.
+/// Flags of `sluice event explain`.
 #[derive(Debug, Args)]
-pub struct EventSend {
+#[command(group = clap::ArgGroup::new("asked").required(true).args(["automation", "draft"]))]
+pub struct EventExplain {
+    /// The automation that is asked about: an id, a resource name or the exact name.
+    pub automation: Option<String>,
+    /// A draft in its place: a file as `sluice automation create` takes it. It is not kept.
+    #[arg(long, value_name = "FILE")]
+    pub draft: Option<PathBuf>,
+    /// The event.
+    #[command(flatten)]
+    pub event: EventFields,
+}
+
+/// What an event is made of. A flag weighs more than the file.
+#[derive(Debug, Args)]
+pub struct EventFields {
     /// The event as protobuf's JSON (sluice.event.v1.Event; - reads standard input); `current` and `previous` may be written as
     /// the JSON objects they are.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The event's id: sent again under it, it has its effect once [default: one is made, and printed].
+    /// The event's id: sent again under it, it has its effect once [default: one is made; sending prints it].
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
     /// The kind of record: deal, person, …

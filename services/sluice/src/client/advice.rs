@@ -140,8 +140,13 @@ pub fn after(refusal: &Refusal, situation: &Situation) -> String {
     told + rest
 }
 
-/// What to do when nobody answers.
-pub fn unreachable(situation: &Situation) -> String {
+/// What to do when nobody answers, or nobody that is believed; `cause` is why.
+pub fn unreachable(cause: &str, situation: &Situation) -> String {
+    if cause.contains("certificate") {
+        return "name a file with the certificates of the server's authority with --ca-file (or SLUICE_CA_FILE), and the server as its \
+                certificate does"
+            .to_owned();
+    }
     format!(
         "is `sluice up` running there? Start it, or name the address it listens on with --server (or SLUICE_SERVER); it was called at {}",
         situation.server

@@ -69,7 +69,7 @@ impl fmt::Display for Refused {
         let (message, server) = (Printable(said), &situation.server);
         match kind {
             Kind::Unreachable => {
-                write!(f, "can't reach {server}: {message}\nnext: {}", advice::unreachable(situation))
+                write!(f, "can't reach {server}: {message}\nnext: {}", advice::unreachable(said, situation))
             }
             Kind::Foreign(code) => {
                 write!(

@@ -1,6 +1,6 @@
 //! `sluice automation`: what events set off.
 
-mod condition;
+pub(super) mod condition;
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub async fn run(Noun { client, verb }: Noun<cli::Automation>) -> anyhow::Result
 }
 
 async fn create(connection: &Connection, wish: &AutomationCreate) -> anyhow::Result<()> {
-    let (mut automation, _) = file(&wish.file)?;
+    let (mut automation, _) = file("--file", &wish.file)?;
     resolve_webhooks(connection, &mut automation).await?;
     let request = CreateAutomationRequest {
         parent: connection.account()?.to_string(),
@@ -118,7 +118,7 @@ async fn list(connection: &Connection, wish: &AutomationList) -> anyhow::Result<
 }
 
 async fn update(connection: &Connection, wish: &AutomationUpdate) -> anyhow::Result<()> {
-    let (mut automation, named) = file(&wish.file)?;
+    let (mut automation, named) = file("--file", &wish.file)?;
     let which =
         wish.automation.clone().or_else(|| Some(automation.name.clone()).filter(|name| !name.is_empty()));
     let Some(which) = which else {
@@ -139,13 +139,17 @@ async fn update(connection: &Connection, wish: &AutomationUpdate) -> anyhow::Res
     connection.show(AUTOMATION, &answer.automation.unwrap_or_default(), text)
 }
 
-fn file(path: &Path) -> anyhow::Result<(Automation, Vec<String>)> {
-    let text = text_in(path).context("--file")?;
-    Ok(wire::read(AUTOMATION, &text).map_err(|error| Usage(format!("--file: {} {error}", path.display())))?)
+/// Reads an automation and the names of the fields that the file names; `flag` is who asked for it.
+pub(super) fn file(flag: &str, path: &Path) -> anyhow::Result<(Automation, Vec<String>)> {
+    let text = text_in(path).context(flag.to_owned())?;
+    Ok(wire::read(AUTOMATION, &text).map_err(|error| Usage(format!("{flag}: {} {error}", path.display())))?)
 }
 
 /// Puts resource names where the file has ids or names of webhooks.
-async fn resolve_webhooks(connection: &Connection, automation: &mut Automation) -> anyhow::Result<()> {
+pub(super) async fn resolve_webhooks(
+    connection: &Connection,
+    automation: &mut Automation,
+) -> anyhow::Result<()> {
     for (at, step) in automation.steps.iter_mut().enumerate() {
         if let Some(step::Kind::Request(request)) = &mut step.kind
             && !request.webhook.is_empty()

@@ -1,17 +1,20 @@
 //! `sluice event`: what a product does.
 
+mod explanation;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::Bytes;
-use proto::evaluator::v1::{IngestEventRequest, IngestEventResponse};
+use proto::evaluator::v1::{ExplainEventRequest, IngestEventRequest, IngestEventResponse};
 use proto::event::v1::{Event, Visibility};
 use serde_json::value::RawValue;
 use sluice_domain::{Id, Kind};
 use sluice_runtime::{Clock, Entropy};
 
-use crate::cli::{self, EventSend, Noun};
+use super::automation;
+use crate::cli::{self, EventExplain, EventFields, Noun};
 use crate::client::sheet::{Sheet, id_of, word};
 use crate::client::{Connection, Part, Usage, printable, text_in, wire};
 
@@ -24,15 +27,19 @@ const RECORDS: [&str; 2] = ["current", "previous"];
 /// # Errors
 /// Why it could not be done, and what to do next.
 pub async fn run(Noun { client, verb }: Noun<cli::Event>) -> anyhow::Result<()> {
-    let cli::Event::Send(wish) = &verb;
-    send(&Connection::open(&client, Part::Product, None)?, wish).await
+    match &verb {
+        cli::Event::Send(wish) => send(&Connection::open(&client, Part::Product, None)?, wish).await,
+        cli::Event::Explain(wish) => {
+            explain(&Connection::open(&client, Part::Admin, wish.automation.as_deref())?, wish).await
+        }
+    }
 }
 
 #[allow(
     clippy::print_stderr,
     reason = "an id must be known before the event is sent, to send it again when no answer comes"
 )]
-async fn send(connection: &Connection, wish: &EventSend) -> anyhow::Result<()> {
+async fn send(connection: &Connection, wish: &EventFields) -> anyhow::Result<()> {
     let mut event = event(wish)?;
     if event.id.is_empty() {
         event.id = mint();
@@ -42,6 +49,26 @@ async fn send(connection: &Connection, wish: &EventSend) -> anyhow::Result<()> {
     let request = IngestEventRequest { parent: connection.account()?.to_string(), event: Some(event) };
     let answer = connection.answer(connection.events().ingest_event(request).await)?;
     connection.show("sluice.evaluator.v1.IngestEventResponse", &answer, |answer| text(&id, answer))
+}
+
+async fn explain(connection: &Connection, wish: &EventExplain) -> anyhow::Result<()> {
+    let mut event = event(&wish.event)?;
+    if event.id.is_empty() {
+        event.id = mint();
+    }
+    let mut request = ExplainEventRequest { event: Some(event), ..ExplainEventRequest::default() };
+    match (&wish.automation, &wish.draft) {
+        (Some(given), _) => request.name = connection.automation_name(given).await?,
+        (None, Some(path)) => {
+            let (mut draft, _) = automation::file("--draft", path)?;
+            automation::resolve_webhooks(connection, &mut draft).await?;
+            request.parent = connection.account()?.to_string();
+            request.automation = Some(draft);
+        }
+        (None, None) => bail!(Usage("which automation? Name it, or give a --draft".to_owned())),
+    }
+    let answer = connection.answer(connection.automations().explain_event(request).await)?;
+    connection.show("sluice.evaluator.v1.ExplainEventResponse", &answer, explanation::text)
 }
 
 /// An id that nobody else makes.
@@ -54,7 +81,7 @@ fn mint() -> String {
     Id::<EventKind>::mint(Clock::system().now(), Entropy::system().bytes()).to_string()
 }
 
-fn event(wish: &EventSend) -> anyhow::Result<Event> {
+fn event(wish: &EventFields) -> anyhow::Result<Event> {
     let mut event = match &wish.file {
         Some(path) => file(path)?,
         None => Event::default(),

@@ -105,6 +105,38 @@ async fn executions_are_found_cancelled_and_retried() {
     assert_eq!((first.out.lines().count(), first.out.contains(&waiting)), (2, true), "{first:?}");
 }
 
+#[test]
+fn an_event_is_explained_by_an_automation_and_by_a_draft_of_one() {
+    let shell = Shell::furnished("http://127.0.0.77:8099/crm/");
+    let still = r#"{"id": 42, "title": "Big\u001b[2J", "value": 1.10, "stage": "won"}"#;
+    let was = r#"{"stage": "open"}"#;
+    let event =
+        ["--object", "deal", "--action", "updated", "--record-id", "42", "--current", still, "--previous"];
+    let explained = shell.done(&[&["event", "explain", "Tell the ERP"], &event[..], &[was]].concat());
+    for line in [
+        "fires         yes",
+        r#"  yes  deal.stage HAS_CHANGED_TO "won": is "won", was "open""#,
+        "request 1     POST deals/42/won to webhook wh_",
+    ] {
+        assert!(explained.contains(line), "{line}\nin {explained}");
+    }
+    assert!(!explained.contains('\u{1b}'), "{explained:?}");
+    let explained =
+        shell.done(&[&["event", "explain", "--draft", "automation.json"], &event[..], &[still]].concat());
+    for line in
+        ["fires         no", "(CONDITION)", "version       a draft", r#"  no   deal.stage"#, "(UNCHANGED)"]
+    {
+        assert!(explained.contains(line), "{line}\nin {explained}");
+    }
+    let answer = shell.object(&[&["event", "explain", "Tell the ERP"], &event[..], &[still]].concat());
+    assert_eq!(
+        (answer.get("fires"), &answer["obstacles"][0]["reason"]),
+        (None, &"OBSTACLE_REASON_CONDITION".into())
+    );
+    assert_eq!(shell.objects(&["execution", "list"]), [] as [serde_json::Value; 0], "nothing was sent");
+    assert_eq!(shell.run(&[&["event", "explain"], &event[..], &[was]].concat()).code, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_and_automations_are_changed_and_deleted_by_name() {
     let shell = Shell::furnished("http://127.0.0.77:8099/crm/");

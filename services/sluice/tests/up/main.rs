@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure is the test's")]
 
 mod by_hand;
+mod https;
 mod process;
 mod refusals;
 mod shell;

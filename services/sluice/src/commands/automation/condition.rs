@@ -5,7 +5,7 @@ use proto::evaluator::v1::{Comparison, Condition, ConditionList, Operand, condit
 use crate::client::sheet::word;
 
 /// The condition, such as `deal.stage HAS_CHANGED_TO "won" and not (deal.value LESS_THAN 100)`.
-pub(super) fn text(of: &Condition) -> String {
+pub(in crate::commands) fn text(of: &Condition) -> String {
     match &of.kind {
         Some(condition::Kind::Comparison(comparison)) => compared(comparison),
         Some(condition::Kind::All(list)) => joined(list, " and "),
@@ -24,7 +24,8 @@ fn joined(list: &ConditionList, word: &str) -> String {
     each.collect::<Vec<_>>().join(word)
 }
 
-fn compared(comparison: &Comparison) -> String {
+/// One comparison, such as `deal.stage HAS_CHANGED_TO "won"`.
+pub(in crate::commands) fn compared(comparison: &Comparison) -> String {
     let operator = word(comparison.operator().as_str_name(), "OPERATOR_");
     let operands: Vec<_> = comparison.operands.iter().map(operand).collect();
     let case = if comparison.ignore_case { "in any case" } else { "" };
