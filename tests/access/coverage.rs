@@ -25,6 +25,7 @@ const PLAIN: &[&str] = &[
     "FieldMask.paths",
     "HeadersEntry.key",
     "HeadersEntry.value",
+    "ListExecutionsRequest.trace_id",
     "NamedTemplate.name",
     "NamedTemplate.template",
     "Operand.number",
