@@ -12,6 +12,7 @@
 )]
 
 mod processes {
+    mod axe;
     mod cluster;
     mod configuration;
     mod doors;

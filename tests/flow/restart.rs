@@ -1,22 +1,12 @@
 //! What waits survives a restart.
 
 use proto::dispatcher::v1::{ExecutionState, PauseReason};
-use proto::evaluator::v1::{Automation, IngestOutcome, Operator};
-use serde_json::json;
+use proto::evaluator::v1::IngestOutcome;
 use sluice_testkit::{Answer, Receiver};
-use sluice_tests::requests::{automation, automation_webhook, compare, delay, post, updated};
+use sluice_tests::requests::{automation_webhook, deal, delay, post, titled};
 use sluice_tests::{Deployment, House, micros, on_each_deployment, until};
 
 on_each_deployment!(paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart);
-
-/// An automation for deals of this title.
-fn titled(title: &str, automation: Automation) -> Automation {
-    Automation { condition: Some(compare("deal.title", Operator::Is, &[title])), ..automation }
-}
-
-fn deal(id: &str, title: &str) -> proto::event::v1::Event {
-    updated(id, json!({"title": title}), json!({"title": title, "value": 1}))
-}
 
 async fn paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart(deployment: Deployment) {
     let receiver = Receiver::start().await;
@@ -25,9 +15,9 @@ async fn paused_delayed_and_retrying_executions_and_the_quota_survive_a_restart(
     let mut house = setup.open().await;
     let (broken, _) = house.webhook(automation_webhook("Broken", &receiver.url("/broken"))).await;
     let (good, _) = house.webhook(automation_webhook("Good", &receiver.url("/good"))).await;
-    house.automation(titled("retry", automation("Retry", [post(&broken, r#""retry""#)]))).await;
+    house.automation(titled("retry", [post(&broken, r#""retry""#)])).await;
     let steps = [post(&good, r#""1""#), delay(2), post(&good, r#""2""#)];
-    house.automation(titled("delay", automation("Delay", steps))).await;
+    house.automation(titled("delay", steps)).await;
 
     let retrying = house.fires(deal("e-1", "retry")).await;
     let delayed = house.fires(deal("e-2", "delay")).await;

@@ -12,7 +12,10 @@
 //! - [`Rotel`]: an OpenTelemetry collector that nobody here wrote, and [`CollectedSpan`], what it took; [`Hanging`]: a server that
 //!   never answers; [`python`]: the programs of tests/python;
 //! - [`requests`]: makers of webhooks, automations and events;
+//! - [`producer`]: producers that repeat what they have no answer for, and their ledger; [`ledgers`]: it, the receivers' hits and the
+//!   history held against one another; [`starts`]: the quota, counted anew;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
+//! - [`figures`]: what a suite measured, told also when it passes;
 //! - [`micros`]: the times of answers, to compare;
 //! - [`on_each_deployment`]: four tests a case, an `async fn(Deployment)`: both shapes on both backends;
 //! - [`on_each_shape`]: two, an `async fn(Deployment)`, for a case in which the backend plays no part;
@@ -32,10 +35,12 @@ pub mod collector;
 mod deployment;
 mod hanging;
 mod house;
+pub mod ledgers;
 mod people;
 mod ports;
 mod premises;
 mod process;
+pub mod producer;
 pub mod python;
 mod refusal;
 pub mod requests;
@@ -43,6 +48,7 @@ mod rotel;
 mod service;
 mod settings;
 mod setup;
+pub mod starts;
 mod wait;
 
 pub use deployment::{Deployment, Shape};
@@ -57,4 +63,4 @@ pub use rotel::{Collected, CollectedSpan, Rotel};
 pub use service::Service;
 pub use setup::Setup;
 pub use sluice_storage::Backend;
-pub use wait::until;
+pub use wait::{figures, until, within};

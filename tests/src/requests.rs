@@ -62,6 +62,16 @@ pub fn automation(display_name: &str, steps: impl IntoIterator<Item = Step>) -> 
     }
 }
 
+/// An automation that fires when a deal of this title is updated, and is called so.
+pub fn titled(title: &str, steps: impl IntoIterator<Item = Step>) -> Automation {
+    Automation { condition: Some(compare("deal.title", Operator::Is, &[title])), ..automation(title, steps) }
+}
+
+/// A deal of this title is updated.
+pub fn deal(id: &str, title: &str) -> Event {
+    updated(id, json!({"title": title}), json!({"title": title, "value": 1}))
+}
+
 /// A comparison with texts.
 pub fn compare(path: &str, operator: Operator, operands: &[&str]) -> Condition {
     let text = |text: &&str| Operand { kind: Some(operand::Kind::Text((*text).to_owned())) };

@@ -1,5 +1,6 @@
-//! Waiting for something to be seen, with a deadline.
+//! Waiting for something to be seen, with a deadline, and telling what was.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 /// Between two looks.
@@ -11,7 +12,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// After half a minute, with `what` was waited for.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// The same with a patience of its own, for what takes long by its nature.
+///
+/// # Panics
+/// When it is used up, with `what` was waited for.
+pub async fn within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(seen) = look().await {
@@ -20,8 +29,13 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             tokio::time::sleep(PACE).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, looking).await {
+    match tokio::time::timeout(patience, looking).await {
         Ok(seen) => seen,
-        Err(_) => panic!("waited {} s in vain for this: {what}", PATIENCE.as_secs()),
+        Err(_) => panic!("waited {} s in vain for this: {what}", patience.as_secs()),
     }
+}
+
+/// Tells what was measured, past the test harness, which shows what is printed only when a test fails.
+pub fn figures(figures: impl std::fmt::Display) {
+    let _lost = writeln!(std::io::stderr(), "{figures}");
 }

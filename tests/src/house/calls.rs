@@ -1,6 +1,7 @@
 //! What tests do in a house again and again, as `acme`.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use proto::dispatcher::v1::{Execution, ExecutionState, ListExecutionsRequest};
 use proto::evaluator::v1::{Automation, IngestEventResponse, IngestOutcome};
@@ -10,13 +11,19 @@ use proto::registry::v1::CreateWebhookRequest;
 use super::House;
 use crate::people::{ACCOUNT, PARENT};
 use crate::requests::{self, post};
-use crate::wait::until;
+use crate::wait::{until, within};
 
 /// What passes by itself once the evaluator has read the registry's feed.
 const NOT_HEARD_YET: [&str; 5] =
     ["ACCOUNT_UNKNOWN", "PLAN_REQUIRED", "PLAN_LIMIT_EXCEEDED", "WEBHOOK_UNKNOWN", "UNAVAILABLE"];
 /// Few enough for a handful of executions to take several pages.
 const PAGE: i32 = 7;
+/// As many as a page has at most.
+const WHOLE_PAGE: i32 = 100;
+/// For hundreds of executions on a machine that does other things besides.
+const LONG: Duration = Duration::from_secs(120);
+/// Between two looks at hundreds of executions.
+const PACE: Duration = Duration::from_millis(200);
 
 impl House {
     /// Puts `acme` on a plan.
@@ -123,6 +130,33 @@ impl House {
             }
             request.page_token = page.next_page_token;
         }
+    }
+
+    /// How many executions are shown in this state.
+    pub async fn count(&self, state: ExecutionState) -> usize {
+        let request =
+            ListExecutionsRequest { state: state.into(), page_size: WHOLE_PAGE, ..Default::default() };
+        self.listed(request).await.len()
+    }
+
+    /// Waits until every execution is over, as long as a lease and a slow quota may take.
+    pub async fn rests(&self) {
+        use ExecutionState::{Paused, Queued, Running, Waiting};
+        let admin = self.admin();
+        within(LONG, "every execution is over", async || {
+            for state in [Paused, Waiting, Queued, Running] {
+                let parent = PARENT.to_owned();
+                let request =
+                    ListExecutionsRequest { parent, state: state.into(), page_size: 1, ..Default::default() };
+                let page = admin.list_executions(request).await.expect("the history should be readable");
+                if !page.executions.is_empty() {
+                    tokio::time::sleep(PACE).await;
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
     }
 
     /// Waits until every execution is over; all of them, newest first.

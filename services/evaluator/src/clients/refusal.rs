@@ -26,6 +26,10 @@ pub(super) fn of_status(service: &'static str, status: &tonic::Status) -> Evalua
             metadata: refusal.metadata,
             violations: Violations::new(),
         }),
+        // Every server of ours gives a reason; a transport that broke over the call has none, and its own code.
+        (Code::Unknown | Code::Internal, None, None) if std::error::Error::source(status).is_some() => {
+            EvaluatorError::Unavailable(service)
+        }
         _ => {
             EvaluatorError::Internal(format!("{service} answered {:?}: {}", status.code(), status.message()))
         }
@@ -75,5 +79,15 @@ mod tests {
         let reason = |status| of_status("the dispatcher", &status).reason();
         assert_eq!(reason(tonic::Status::unavailable("")), Reason::Unavailable);
         assert_eq!(reason(tonic::Status::unauthenticated("")), Reason::Internal);
+        assert_eq!(reason(tonic::Status::unknown("")), Reason::Internal);
+    }
+
+    #[test]
+    fn a_connection_that_broke_over_the_call_means_that_the_service_is_away() {
+        let cut =
+            std::io::Error::new(std::io::ErrorKind::BrokenPipe, "stream closed because of a broken pipe");
+        let broken = tonic::Status::from_error(Box::new(cut));
+        assert_eq!(broken.code(), Code::Unknown);
+        assert_eq!(of_status("the dispatcher", &broken).reason(), Reason::Unavailable);
     }
 }
