@@ -25,4 +25,5 @@ mod flow {
     mod secrets;
     mod stops;
     mod tenancy;
+    mod watch;
 }

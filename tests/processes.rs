@@ -26,4 +26,5 @@ mod processes {
     mod secured;
     mod settings;
     mod start;
+    mod watches;
 }

@@ -31,6 +31,7 @@ pub(crate) const LIST_AUTOMATIONS: &str = "/sluice.evaluator.v1.AutomationServic
 pub(crate) const INGEST_EVENT: &str = "/sluice.evaluator.v1.EventService/IngestEvent";
 pub(crate) const GET_EXECUTION: &str = "/sluice.dispatcher.v1.ExecutionService/GetExecution";
 pub(crate) const LIST_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/ListExecutions";
+const WATCH_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/WatchExecutions";
 
 /// An account and the ids of what it has.
 #[derive(Debug)]
@@ -376,6 +377,8 @@ impl Account {
             evaluator::ListAutomationsRequest { parent: parent.clone(), page_size: 1, ..Default::default() };
         let automations: evaluator::ListAutomationsResponse =
             self.as_admin(house, LIST_AUTOMATIONS, &automations).await;
+        let watch = dispatcher::WatchExecutionsRequest { parent: parent.clone(), ..Default::default() };
+        let watch: dispatcher::WatchExecutionsResponse = self.as_admin(house, WATCH_EXECUTIONS, &watch).await;
         let executions = dispatcher::ListExecutionsRequest { parent, page_size: 1, ..Default::default() };
         let executions: dispatcher::ListExecutionsResponse =
             self.as_admin(house, LIST_EXECUTIONS, &executions).await;
@@ -383,6 +386,7 @@ impl Account {
             (LIST_WEBHOOKS, webhooks.next_page_token),
             (LIST_AUTOMATIONS, automations.next_page_token),
             (LIST_EXECUTIONS, executions.next_page_token),
+            (WATCH_EXECUTIONS, watch.cursor),
         ];
         assert!(pages.iter().all(|(_, token)| !token.is_empty()), "more than a page of each");
         pages.into()

@@ -455,6 +455,14 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
     Row {
+        public: Some(READERS),
+        names: &[Name::of("parent", Account), Name::of("cursor", PageToken).optional()],
+        ..of_account("/sluice.dispatcher.v1.ExecutionService/WatchExecutions", "parent", |asked| {
+            dispatcher::WatchExecutionsRequest { parent: asked.parent(), ..Default::default() }
+                .encode_to_vec()
+        })
+    },
+    Row {
         public: Some(ADMINS),
         needs: Needs::Waiting,
         names: &[Name::of("name", Execution)],

@@ -33,6 +33,7 @@ async fn a_client_that_knows_only_reflection_does_what_a_host_does(deployment: D
     registered(&seen);
     sent(&seen);
     read_the_history(&seen);
+    watched(&seen);
     was_refused(&seen);
     assert_eq!(seen.one("left_over"), false);
 }
@@ -114,6 +115,15 @@ fn read_the_history(seen: &Steps) {
     });
     assert_eq!(seen.one("execution"), &expected);
     assert_eq!(seen.one("pages"), &json!(["e-2", "e-1"]));
+}
+
+fn watched(seen: &Steps) {
+    let kinds = |kinds: &[&str]| -> Value {
+        kinds.iter().map(|kind| format!("EXECUTION_CHANGE_KIND_{kind}")).collect::<Vec<_>>().into()
+    };
+    let watched = seen.one("watched");
+    let retried = kinds(&["ACCEPTED", "ATTEMPT_ENDED", "ATTEMPT_STARTED", "ATTEMPT_ENDED"]);
+    assert_eq!((&watched["e-1"], &watched["e-2"]), (&retried, &kinds(&["ACCEPTED", "ATTEMPT_ENDED"])));
 }
 
 fn was_refused(seen: &Steps) {

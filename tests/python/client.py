@@ -229,6 +229,24 @@ class Host:
                 break
         tell("pages", [event for page in pages for event in page])
 
+    def watches(self):
+        """From the oldest change on, until both executions are over."""
+        seen, over = {}, 0
+        for answer in self.suite.watch(
+            "sluice.dispatcher.v1.ExecutionService/WatchExecutions",
+            {"parent": ACCOUNT, "oldest": True},
+            self.tokens["admin"],
+        ):
+            if "change" not in answer:
+                continue
+            change = answer["change"]
+            execution = change["execution"]
+            seen.setdefault(execution["event"]["id"], []).append(change["kind"])
+            over += execution["state"] == "EXECUTION_STATE_SUCCEEDED"
+            if over == 2:
+                break
+        tell("watched", seen)
+
     def is_refused(self):
         webhooks = "sluice.registry.v1.WebhookService"
         wrong = {"display_name": "", "kind": "WEBHOOK_KIND_AUTOMATION", "endpoint_url": "ftp://receiver.example.com/"}
@@ -250,6 +268,7 @@ def main():
     host.registers_an_automation()
     host.sends_events()
     host.reads_the_history()
+    host.watches()
     host.is_refused()
     tell("left_over", not host.receiver.is_empty())
 

@@ -85,6 +85,16 @@ class Listener:
             raise Refused(error.code().name, error.details(), details) from None
         return self.decode(path, answer)
 
+    def watch(self, path, request, token):
+        """Yields the answers of a stream as JSON until it is left."""
+        call = self.channel.unary_stream(f"/{path}")
+        stream = call(self.encode(path, request), timeout=TIMEOUT, metadata=[("authorization", f"Bearer {token}")])
+        try:
+            for answer in stream:
+                yield self.decode(path, answer)
+        finally:
+            stream.cancel()
+
 
 class Suite:
     """All public listeners; a call goes to the one that tells of its service."""
@@ -99,3 +109,6 @@ class Suite:
 
     def call(self, path, request, token=None, **headers):
         return self.at(path).call(path, request, token, **headers)
+
+    def watch(self, path, request, token):
+        return self.at(path).watch(path, request, token)

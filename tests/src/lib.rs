@@ -14,6 +14,7 @@
 //! - [`requests`]: makers of webhooks, automations and events;
 //! - [`producer`]: producers that repeat what they have no answer for, and their ledger; [`ledgers`]: it, the receivers' hits and the
 //!   history held against one another; [`starts`]: the quota, counted anew;
+//! - [`Watching`], [`Mirror`]: a watch of executions, and all that it has told so far;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`figures`]: what a suite measured, told also when it passes;
 //! - [`micros`]: the times of answers, to compare;
@@ -50,6 +51,7 @@ mod settings;
 mod setup;
 pub mod starts;
 mod wait;
+mod watching;
 
 pub use deployment::{Deployment, Shape};
 pub use hanging::Hanging;
@@ -64,3 +66,4 @@ pub use service::Service;
 pub use setup::Setup;
 pub use sluice_storage::Backend;
 pub use wait::{figures, until, within};
+pub use watching::{Mirror, Watching};

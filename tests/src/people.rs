@@ -20,6 +20,7 @@ use tonic::{Request, Status};
 use crate::premises::LIFETIME;
 use crate::refusal::{Answer, opened};
 use crate::service::Service;
+use crate::watching::Watching;
 
 /// The account of most tests.
 pub const ACCOUNT: &str = "acme";
@@ -308,6 +309,12 @@ impl Person {
         request: dispatcher::ListExecutionsRequest,
     ) -> Answer<dispatcher::ListExecutionsResponse> {
         opened(self.executions().list_executions(request).await)
+    }
+
+    /// Watches executions.
+    pub async fn watch(&self, request: dispatcher::WatchExecutionsRequest) -> Answer<Watching> {
+        let stream = opened(self.executions().watch_executions(request).await)?;
+        Ok(Watching::new(stream))
     }
 
     /// Ends an execution.

@@ -3,6 +3,7 @@
 use sluice_domain::{AccountId, ExecutionId, Span, Timestamp};
 
 use crate::attempt::Attempt;
+use crate::change::{Change, Then, What};
 use crate::execution::Next;
 use crate::plan::Plan;
 
@@ -48,6 +49,19 @@ pub struct CutOff {
     pub attempt: i64,
     /// When it was claimed, by the database's clock.
     pub claimed_at: Timestamp,
+}
+
+impl Claim {
+    /// What happened when it was taken.
+    pub const fn change(&self) -> Change {
+        Change {
+            seq: self.seq,
+            what: What::Started,
+            step: self.step,
+            attempt: self.attempt,
+            then: Then::Runs,
+        }
+    }
 }
 
 /// What became of a claim.

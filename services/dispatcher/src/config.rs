@@ -24,6 +24,8 @@ pub struct Config {
     /// `receipts`: how long the answer to an event is kept, for when it comes again; at least 1h.
     #[serde(with = "sluice_runtime::human_span")]
     pub receipts: Span,
+    /// `watch.…`: those who watch executions.
+    pub watch: Watch,
     /// `egress.…`: where requests may go; the registry judges by its own settings of the same names when a webhook is saved.
     pub egress: sluice_egress::Settings,
 }
@@ -34,6 +36,7 @@ impl Default for Config {
             retry: Schedule::default(),
             delivery: Delivery::default(),
             receipts: Span::from_secs(7 * 86_400),
+            watch: Watch::default(),
             egress: sluice_egress::Settings::default(),
         }
     }
@@ -67,6 +70,23 @@ impl Default for Delivery {
     }
 }
 
+/// Those who watch executions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// `watch.per_account`: how many watches one account may have in this process at once; 1 to 10,000.
+    pub per_account: usize,
+    /// `watch.changes`: how long what happened is kept, and so how old a cursor may be; at least 1m.
+    #[serde(with = "sluice_runtime::human_span")]
+    pub changes: Span,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { per_account: 32, changes: Span::from_secs(86_400) }
+    }
+}
+
 /// A setting can't be used; the text names it and its rule.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -86,6 +106,12 @@ impl Config {
         }
         if self.receipts < Span::from_secs(3_600) {
             return Err(ConfigError::Rule("receipts must be at least 1h: producers repeat events meanwhile"));
+        }
+        if !(1..=10_000).contains(&self.watch.per_account) {
+            return Err(ConfigError::Rule("watch.per_account must be 1 to 10,000"));
+        }
+        if self.watch.changes < Span::from_secs(60) {
+            return Err(ConfigError::Rule("watch.changes must be at least 1m: watchers come back meanwhile"));
         }
         let delivery = &self.delivery;
         if !(1..=100_000).contains(&delivery.in_flight) {

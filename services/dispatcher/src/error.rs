@@ -32,6 +32,12 @@ pub enum Error {
         /// How much may.
         max_waiting: i64,
     },
+    /// A watch's cursor is none of what is kept, or the watcher fell behind it.
+    #[error("the cursor is too old: begin anew, and read the history for what was missed")]
+    CursorTooOld,
+    /// The account has as many watches as it may.
+    #[error("the account has as many watches as it may")]
+    TooManyWatches(AccountId),
     /// The process is going away.
     #[error("the dispatcher is shutting down")]
     Closing,

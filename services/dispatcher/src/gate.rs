@@ -74,6 +74,14 @@ impl Gates {
         self.0.iter().any(|gate| gate.subject == Subject::Webhook(webhook))
     }
 
+    /// The webhooks to which deliveries are held back.
+    pub fn paused_webhooks(&self) -> impl Iterator<Item = WebhookId> {
+        self.0.iter().filter_map(|gate| match gate.subject {
+            Subject::Webhook(id) => Some(id),
+            Subject::Automation(_) => None,
+        })
+    }
+
     /// Whether work of this lane may be claimed.
     pub fn lets_through(&self, lane: &Lane) -> bool {
         !self.pauses(lane.webhook) && !self.stops(lane.automation, lane.generation)

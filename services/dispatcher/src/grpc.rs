@@ -1,4 +1,4 @@
-//! The dispatcher's doors: what people ask of executions, and what the evaluator enqueues.
+//! The dispatcher's doors: what people ask of executions and watch of them, and what the evaluator enqueues.
 
 mod dispatch;
 mod enqueue;
@@ -6,6 +6,7 @@ mod executions;
 mod refusal;
 mod show;
 mod table;
+mod watch;
 
 pub use dispatch::Dispatch;
 pub use executions::Executions;

@@ -5,6 +5,7 @@
 //!   next one follows; [`plan`]: the requests;
 //! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
 //!   [`gate`]: what holds work back without touching it; [`trace`]: the trace it is found by;
+//! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`redaction`]: what history may show;
 //!   [`feed`]: what the registry tells.
 //!
@@ -13,6 +14,7 @@
 
 pub mod allowance;
 pub mod attempt;
+pub mod change;
 pub mod claim;
 pub mod clients;
 pub mod config;
@@ -22,6 +24,7 @@ pub mod execution;
 pub mod feed;
 pub mod gate;
 pub mod grpc;
+pub mod pause;
 pub mod plan;
 pub mod quota;
 pub mod rate;

@@ -17,8 +17,8 @@ use crate::delivery::Courier;
 use crate::grpc::{Dispatch, Executions, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
-    Accepting, AcceptingMeans, Alarm, Claiming, Reporting, Sending, SendingMeans, Slots, Sweeping, Targets,
-    following, pruning, rescuing, sweeping,
+    Accepting, AcceptingMeans, Alarm, Claiming, Keeping, Reporting, Sending, SendingMeans, Slots, Sweeping,
+    Tail, Targets, following, pruning, rescuing, sweeping,
 };
 
 /// What a dispatcher stands on.
@@ -116,8 +116,9 @@ impl Dispatcher {
             supervisor.spawn("rescue", move |shutdown| rescuing(store, alarm, shutdown));
         }
         {
-            let (store, receipts) = (store.clone(), config.receipts);
-            supervisor.spawn("prune", move |shutdown| pruning(store, receipts, shutdown));
+            let keeping = Keeping { receipts: config.receipts, changes: config.watch.changes };
+            let store = store.clone();
+            supervisor.spawn("prune", move |shutdown| pruning(store, keeping, shutdown));
         }
         {
             let (store, sweep) = (store.clone(), sweep.clone());
@@ -135,7 +136,12 @@ impl Dispatcher {
             nothing_under_way.trigger();
         });
 
-        let executions = Executions::new(store.clone(), alarm);
+        let tail = Tail::new(config.watch.per_account);
+        {
+            let (tail, store) = (tail.clone(), store.clone());
+            supervisor.spawn("tail", move |shutdown| tail.run(store, shutdown));
+        }
+        let executions = Executions::new(store.clone(), alarm, tail, supervisor.shutdown().clone());
         let dispatch = Dispatch::new(accepting, store.clone(), sweep, clock, entropy);
         Ok(Self { executions, dispatch, store, registry: to_registry })
     }

@@ -2,10 +2,13 @@
 //!
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
 //! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
-//! what the evaluator does to an automation, `control` what people ask of one execution; `retention` removes. `history` only reads. Transactions that touch an account lock its row first, in key order.
+//! what the evaluator does to an automation, `control` what people ask of one execution; `retention` removes. `history` only reads.
+//! Transactions that touch an account lock its row first, in key order; what they did to executions is on record in `changes`,
+//! which `horizon` says how far to trust and `watch` reads.
 
 mod accept;
 mod accounts;
+mod changes;
 mod claim;
 mod control;
 mod endings;
@@ -13,6 +16,7 @@ mod executions;
 mod finish;
 mod gates;
 mod history;
+mod horizon;
 mod hot;
 mod lanes;
 mod pages;
@@ -23,15 +27,21 @@ mod retention;
 mod sql;
 mod stop;
 mod told;
+mod watch;
+
+use std::sync::Arc;
 
 use std::error::Error as _;
 
 use sluice_runtime::Entropy;
 use sluice_storage::{Database, Migration, MigrationError, Query as _, StorageError, migrate};
+use tokio::sync::Notify;
 
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
+pub use changes::{Kept, Revision};
 pub use control::{Cancelled, Retried};
 pub use history::{ExecutionPage, Filter, StateFilter};
+pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
 pub use pages::PageKey;
 pub use retention::Pruned;
@@ -57,6 +67,8 @@ pub struct Store {
     lease: Lease,
     schedule: Schedule,
     lanes: lanes::Lanes,
+    /// Tells whoever follows the changes that this process has committed some.
+    stirred: Arc<Notify>,
 }
 
 impl Store {
@@ -71,7 +83,8 @@ impl Store {
         schedule: Schedule,
     ) -> std::result::Result<Self, MigrationError> {
         migrate(&database, MIGRATIONS).await?;
-        Ok(Self { database, entropy, lease, schedule, lanes: lanes::Lanes::default() })
+        let (lanes, stirred) = (lanes::Lanes::default(), Arc::default());
+        Ok(Self { database, entropy, lease, schedule, lanes, stirred })
     }
 
     /// The database beneath.

@@ -1,4 +1,5 @@
-//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, pruning, following the registry.
+//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, pruning, following the registry, and telling those
+//! who watch.
 //!
 //! One claim's way: `accept` or `claim` takes it under a lease and hands it to `send` with a seat of [`Slots`]; `send` dials it, or
 //! hands it back if it is too late; `report` writes down what became of it, and only then is the seat free.
@@ -12,7 +13,9 @@ mod rescue;
 mod send;
 mod slots;
 mod sweep;
+mod tail;
 mod targets;
+mod watch;
 
 use std::sync::Arc;
 
@@ -21,13 +24,15 @@ use tokio::sync::Notify;
 pub use accept::{Accepting, Means as AcceptingMeans};
 pub use claim::Claiming;
 pub use follow::following;
-pub use prune::pruning;
+pub use prune::{Keeping, pruning};
 pub use report::Reporting;
 pub use rescue::rescuing;
 pub use send::{Means as SendingMeans, Sending};
 pub use slots::Slots;
 pub use sweep::{Sweeping, sweeping};
+pub use tail::Tail;
 pub use targets::Targets;
+pub use watch::{Item as WatchItem, Start, Watch};
 
 /// Tells the claim loop that an account may have something to do earlier than it thought.
 #[derive(Debug, Clone, Default)]

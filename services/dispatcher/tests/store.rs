@@ -14,6 +14,7 @@
 
 mod store {
     pub(crate) mod accept;
+    pub(crate) mod changes;
     pub(crate) mod claim;
     pub(crate) mod control;
     pub(crate) mod finish;
@@ -150,6 +151,12 @@ cases! {
         a_trace_is_found_among_all_others_and_pages_by_key,
         what_has_just_come_due_is_shown_queued_while_there_is_quota,
         a_foreign_account_sees_nothing;
+    changes:
+        what_happens_to_an_execution_is_told_in_order,
+        an_account_is_told_of_its_own_only,
+        nothing_is_told_before_all_that_comes_before_it_is_settled,
+        changes_are_kept_for_their_time_and_the_newest_stays,
+        a_closed_gate_is_one_line_however_much_waits;
     quota_driver:
         random_schedules_start_exactly_what_the_model_admits;
 }

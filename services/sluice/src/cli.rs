@@ -21,7 +21,7 @@ pub use account::{Account, AccountPut};
 pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpdate};
 pub use client::{Client, DEFAULT_SERVER, Noun};
 pub use event::{Event, EventExplain, EventFields};
-pub use execution::{Execution, ExecutionList};
+pub use execution::{Execution, ExecutionList, ExecutionWatch};
 pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 
 /// Where data is kept when nobody says otherwise.

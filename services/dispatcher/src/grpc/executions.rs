@@ -8,14 +8,16 @@ use proto::dispatcher::v1::execution_service_server::ExecutionService;
 use sluice_auth::Principal;
 use sluice_domain::{AccountId, Cursor, ExecutionId, PageSize, Violations};
 use sluice_rpc::{AccountName, Fault, ResourceName, principal};
+use sluice_runtime::Shutdown;
 use tonic::{Request, Response, Status};
 
 use super::show;
+use super::watch::{self, Answers, Asked};
 use crate::error::Error;
 use crate::execution::{EndState, Snapshot};
 use crate::store::{Cancelled, Filter, PageKey, Retried, StateFilter, Store};
 use crate::trace::TraceId;
-use crate::worker::Alarm;
+use crate::worker::{Alarm, Tail, Watch};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -24,12 +26,14 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Executions {
     store: Store,
     alarm: Alarm,
+    tail: Tail,
+    shutdown: Shutdown,
 }
 
 impl Executions {
-    /// Executions of this store; whoever is opened again is claimed soon.
-    pub const fn new(store: Store, alarm: Alarm) -> Self {
-        Self { store, alarm }
+    /// Executions of this store; whoever is opened again is claimed soon, and who watches is told until the shutdown.
+    pub const fn new(store: Store, alarm: Alarm, tail: Tail, shutdown: Shutdown) -> Self {
+        Self { store, alarm, tail, shutdown }
     }
 
     async fn get(&self, account: &AccountId, id: ExecutionId) -> Result<Snapshot, Error> {
@@ -89,6 +93,8 @@ impl Executions {
 
 #[tonic::async_trait]
 impl ExecutionService for Executions {
+    type WatchExecutionsStream = Answers;
+
     async fn get_execution(
         &self,
         request: Request<wire::GetExecutionRequest>,
@@ -106,6 +112,16 @@ impl ExecutionService for Executions {
         let list = List::parse(request.get_ref(), principal(&request)?)?;
         let page = self.list(&list).await.map_err(Fault::from)?;
         Ok(Response::new(page))
+    }
+
+    async fn watch_executions(
+        &self,
+        request: Request<wire::WatchExecutionsRequest>,
+    ) -> Answer<Self::WatchExecutionsStream> {
+        let Asked { account, start } = Asked::parse(request.get_ref(), principal(&request)?)?;
+        let watch = Watch::start(self.store.clone(), &self.tail, account.0.clone(), start);
+        let watch = watch.await.map_err(Fault::from)?;
+        Ok(Response::new(watch::answers(watch, account, self.shutdown.clone())))
     }
 
     async fn cancel_execution(

@@ -26,6 +26,10 @@ impl From<Error> for Fault {
                     .with("waiting", waiting)
                     .with("max_waiting", max_waiting)
             }
+            Error::CursorTooOld => Self::new(Code::OutOfRange, Reason::CursorTooOld, text),
+            Error::TooManyWatches(account) => Self::new(Code::ResourceExhausted, Reason::Overloaded, text)
+                .with("account", account)
+                .retry_after(AGAIN),
             Error::Closing => Self::unavailable(text, AGAIN),
             Error::Storage(error) => stored(&error),
         }

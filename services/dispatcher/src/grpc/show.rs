@@ -8,6 +8,7 @@ use sluice_rpc::convert::{to_duration, to_timestamp};
 
 use crate::attempt::{Attempt, KeptHeader, Verdict};
 use crate::execution::{End, EndReason, EndState, EventSummary, PauseReason, Snapshot, State};
+use crate::pause::Pause;
 use crate::plan::Delivery;
 
 /// An execution; `whole` shows bodies and attempts too.
@@ -37,8 +38,7 @@ pub(super) fn execution(snapshot: Snapshot, whole: bool) -> wire::Execution {
         State::Queued | State::Running => {}
         State::Waiting(until) => shown.wait_until = Some(to_timestamp(until)),
         State::Paused(reason, until) => {
-            let reason = pause_code(reason).into();
-            shown.pause = Some(wire::Pause { reason, expected_end_time: until.map(to_timestamp) });
+            shown.pause = Some(pause((reason, until)));
         }
         State::Ended(End { reason, message, .. }, at) => {
             let reason = reason.map_or(wire::EndReason::Unspecified, end_code).into();
@@ -62,6 +62,11 @@ pub(super) const fn state_code(state: &State) -> wire::ExecutionState {
             EndState::Cancelled => wire::ExecutionState::Cancelled,
         },
     }
+}
+
+/// Why a gate is closed, and until when.
+pub(super) fn pause((reason, until): Pause) -> wire::Pause {
+    wire::Pause { reason: pause_code(reason).into(), expected_end_time: until.map(to_timestamp) }
 }
 
 const fn pause_code(reason: PauseReason) -> wire::PauseReason {
@@ -101,7 +106,8 @@ fn delivery(account: &AccountId, delivery: &Delivery, whole: bool) -> wire::Deli
     }
 }
 
-fn attempt(attempt: &Attempt) -> wire::Attempt {
+/// One try.
+pub(super) fn attempt(attempt: &Attempt) -> wire::Attempt {
     let outcome = match attempt.verdict {
         Verdict::Started => wire::AttemptOutcome::Started,
         Verdict::Succeeded => wire::AttemptOutcome::Succeeded,

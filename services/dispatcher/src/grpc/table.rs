@@ -15,6 +15,7 @@ pub fn public_table() -> Result<AccessTable, AccessError> {
     AccessTable::new([
         ("/sluice.dispatcher.v1.ExecutionService/GetExecution", READ),
         ("/sluice.dispatcher.v1.ExecutionService/ListExecutions", READ),
+        ("/sluice.dispatcher.v1.ExecutionService/WatchExecutions", READ),
         ("/sluice.dispatcher.v1.ExecutionService/CancelExecution", CHANGE),
         ("/sluice.dispatcher.v1.ExecutionService/RetryExecution", CHANGE),
     ])
@@ -39,7 +40,7 @@ mod tests {
     fn every_rpc_of_the_contract_has_a_row_and_every_row_an_rpc() {
         let services = ["sluice.dispatcher.v1.ExecutionService", "sluice.dispatcher.v1.DispatchService"];
         let methods = sluice_rpc::methods_of(proto::DESCRIPTORS, &services).unwrap();
-        assert_eq!(methods.len(), 6);
+        assert_eq!(methods.len(), 7);
         public_table().unwrap().merge(internal_table().unwrap()).unwrap().check(&methods).unwrap();
     }
 }

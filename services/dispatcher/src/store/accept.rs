@@ -10,6 +10,7 @@ use super::endings::{self, Ending};
 use super::pending::{self, Hold, Pending};
 use super::receipts::{self, Receipt};
 use super::{Result, Store, accounts, executions, gates, whole};
+use crate::change::{Change, Changes, Then, What};
 use crate::claim::Claim;
 use crate::execution::{End, EndReason, EventSummary, Execution};
 use crate::gate::{Gates, Lane};
@@ -133,6 +134,7 @@ struct Rows {
     pending: Vec<Pending>,
     endings: Vec<Ending>,
     claims: Vec<Claim>,
+    changes: Changes,
 }
 
 impl Store {
@@ -169,6 +171,7 @@ impl Store {
             let mut left = share;
             let mut picked = self.pick(&tx, quota, gates, now, token, &mut left).await?;
             let older = self.load(&tx, account, &picked.seqs, token, now).await?;
+            older.iter().for_each(|claim| written.changes.add(account, claim.change()));
             written.claims.extend(older);
             let fresh = by_account.remove(account).unwrap_or_default();
             let place = Place { gates, now, token, room: &mut left };
@@ -179,7 +182,7 @@ impl Store {
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
         accounts::save(&tx, quotas.values()).await?;
-        tx.commit().await?;
+        self.commit(tx, &written.changes, now).await?;
         Ok(Accepted { answers, claims: written.claims })
     }
 
@@ -196,7 +199,9 @@ impl Store {
         let Place { gates, now, token, room } = place;
         let mut numbering = self.lanes.within(tx);
         for Fresh { seq, execution, rejected } in fresh {
+            let accepted = |attempt, then| Change { seq, what: What::Accepted, step: 0, attempt, then };
             if let Some(end) = ended_at_once(&execution, rejected, gates) {
+                written.changes.add(&execution.account, accepted(0, Then::Ended(1)));
                 written.endings.push(Ending { seq, number: 1, end, step: 0, started_at: None, at: now });
                 continue;
             }
@@ -226,6 +231,9 @@ impl Store {
                     picked.more.push(turn);
                 }
             }
+            let waits = due_at.map_or(Then::Queues, Then::Waits);
+            let change = if starts { accepted(1, Then::Runs) } else { accepted(0, waits) };
+            written.changes.add(&execution.account, change);
             written.pending.push(Pending {
                 seq,
                 account: execution.account.as_str().to_owned(),

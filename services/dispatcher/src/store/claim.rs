@@ -7,6 +7,7 @@ use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::{Result, Store, accounts, executions, gates, lanes, sql, whole};
+use crate::change::Changes;
 use crate::claim::Claim;
 use crate::gate::Gates;
 use crate::quota::AccountQuota;
@@ -81,7 +82,9 @@ impl Store {
         quota.wake_at = wake_at(&tx, quota, &picked, now).await?;
         accounts::save(&tx, [&*quota]).await?;
         let claims = self.load(&tx, account, &picked.seqs, token, now).await?;
-        tx.commit().await?;
+        let mut changes = Changes::default();
+        claims.iter().for_each(|claim| changes.add(account, claim.change()));
+        self.commit(tx, &changes, now).await?;
         Ok(claims)
     }
 

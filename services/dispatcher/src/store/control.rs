@@ -5,6 +5,7 @@ use sluice_storage::{Query, StorageError, Transaction};
 
 use super::pending::{self, Pending};
 use super::{Result, Store, accounts, endings, executions, gates, whole};
+use crate::change::{Change, Changes, Then, What};
 use crate::execution::{End, EndState};
 use crate::gate::Lane;
 use crate::turn::Turn;
@@ -50,9 +51,11 @@ impl Store {
 
     async fn cancel_once(&self, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
         let tx = self.database.write().await?;
-        let cancelled = cancel_within(&tx, account, id).await?;
+        let mut changes = Changes::default();
+        let cancelled = cancel_within(&tx, account, id, &mut changes).await?;
+        let now = tx.now().await?;
         // Also where nothing was changed: whoever has the answer finds the account free.
-        tx.commit().await?;
+        self.commit(tx, &changes, now).await?;
         Ok(cancelled)
     }
 
@@ -66,12 +69,20 @@ impl Store {
 
     async fn retry_once(&self, account: &AccountId, id: ExecutionId) -> Result<Retried> {
         let tx = self.database.write().await?;
-        let retried = self.retry_within(&tx, account, id).await?;
-        tx.commit().await?;
+        let mut changes = Changes::default();
+        let retried = self.retry_within(&tx, account, id, &mut changes).await?;
+        let now = tx.now().await?;
+        self.commit(tx, &changes, now).await?;
         Ok(retried)
     }
 
-    async fn retry_within(&self, tx: &Transaction, account: &AccountId, id: ExecutionId) -> Result<Retried> {
+    async fn retry_within(
+        &self,
+        tx: &Transaction,
+        account: &AccountId,
+        id: ExecutionId,
+        changes: &mut Changes,
+    ) -> Result<Retried> {
         let Some((seq, execution)) = executions::get(tx, account, id).await? else {
             return Ok(Retried::NotFound);
         };
@@ -117,6 +128,8 @@ impl Store {
             ends: ending.number,
             hold: None,
         };
+        let then = if turn == Turn::Continuing { Then::Waits(now) } else { Then::Queues };
+        changes.add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
         pending::insert(tx, &[row]).await?;
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting += 1;
@@ -128,7 +141,12 @@ impl Store {
 }
 
 /// Ends an execution within a transaction.
-async fn cancel_within(tx: &Transaction, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
+async fn cancel_within(
+    tx: &Transaction,
+    account: &AccountId,
+    id: ExecutionId,
+    changes: &mut Changes,
+) -> Result<Cancelled> {
     let Some(seq) = executions::seq_of(tx, account, id).await? else { return Ok(Cancelled::NotFound) };
     let mut quotas = accounts::lock(tx, [account]).await?;
     let Some((mut row, _)) = pending::locked(tx, &[seq]).await?.pop() else {
@@ -142,6 +160,7 @@ async fn cancel_within(tx: &Transaction, account: &AccountId, id: ExecutionId) -
         return Ok(Cancelled::WhenAttemptEnds);
     }
     let now = tx.now().await?;
+    changes.add(account, row.ended());
     endings::insert(tx, &[row.ending(End::cancelled(), now)]).await?;
     pending::delete(tx, &[seq]).await?;
     if let Some(quota) = quotas.get_mut(account) {

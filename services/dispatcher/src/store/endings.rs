@@ -3,7 +3,7 @@
 use sea_orm::Value;
 use sluice_domain::{Span, Timestamp};
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
 use crate::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
@@ -60,18 +60,23 @@ pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
     Ok(())
 }
 
-/// The latest end of each of these executions that has one.
-pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
+/// All ends of these executions, of each in order of number.
+pub(super) async fn all(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
     let mut found: Vec<Ending> = Vec::new();
     for piece in chunks(seqs, query.backend(), 1) {
         for row in query.all(&selecting(piece.len()), sql::keys(piece)).await? {
-            let ending = read(&row)?;
-            if found.last().is_some_and(|last| last.seq == ending.seq) {
-                found.pop();
-            }
-            found.push(ending);
+            found.push(read(&row)?);
         }
     }
+    Ok(found)
+}
+
+/// The latest end of each of these executions that has one.
+pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
+    let mut found = all(query, seqs).await?;
+    found.reverse();
+    found.dedup_by_key(|ending| ending.seq);
+    found.reverse();
     Ok(found)
 }
 
@@ -88,6 +93,19 @@ pub(super) fn selecting_attempts() -> String {
     format!("SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE seq = $1 ORDER BY step, number")
 }
 
+/// The attempts of that many executions without headers and bodies: keys.
+pub(super) fn selecting_briefly(backend: Backend, executions: usize) -> String {
+    let nothing = match backend {
+        Backend::Sqlite => "x''",
+        Backend::Postgres => "''::bytea",
+    };
+    let list = sql::list(executions, 1);
+    format!(
+        "SELECT seq, step, number, verdict, started_at, ended_at, duration_us, url_path, '[]' AS request_headers, status, \
+         '[]' AS response_headers, {nothing} AS response_body, truncated, error FROM attempt WHERE seq IN ({list})"
+    )
+}
+
 /// How many attempts that many executions have: keys.
 pub(super) fn counting_attempts(executions: usize) -> String {
     let list = sql::list(executions, 1);
@@ -100,6 +118,17 @@ pub(super) const LAST_ATTEMPT: &str = "SELECT max(number) FROM attempt WHERE seq
 /// All attempts of one execution, by delivery and number.
 pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt>> {
     query.all(&selecting_attempts(), vec![seq.into()]).await?.iter().map(read_attempt).collect()
+}
+
+/// The attempts of these executions, each with its execution's key, without headers and bodies.
+pub(super) async fn brief_attempts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, Attempt)>> {
+    let mut found = Vec::new();
+    for piece in chunks(seqs, query.backend(), 1) {
+        for row in query.all(&selecting_briefly(query.backend(), piece.len()), sql::keys(piece)).await? {
+            found.push((row.get("seq")?, read_attempt(&row)?));
+        }
+    }
+    Ok(found)
 }
 
 /// How many attempts each of these executions has on record.

@@ -9,6 +9,7 @@ use super::endings::{self, Ending};
 use super::pending::{self, Pending};
 use super::{Result, Store, accounts, gates, whole};
 use crate::attempt::Attempt;
+use crate::change::{Change, Changes, Then, What};
 use crate::claim::{Finish, Reported};
 use crate::execution::{Next, settle};
 use crate::gate::{Gates, Lane};
@@ -21,6 +22,8 @@ pub(super) struct Outgoing {
     endings: Vec<Ending>,
     ended: Vec<i64>,
     waiting: Vec<Pending>,
+    /// What that means for those who watch.
+    pub(super) changes: Changes,
 }
 
 impl Outgoing {
@@ -43,15 +46,15 @@ impl Outgoing {
         self.waiting.push(row);
     }
 
-    /// Writes it all.
-    pub(super) async fn write(self, tx: &Transaction, now: Timestamp) -> Result<()> {
+    /// Writes it all but the changes, which are to be committed with it.
+    pub(super) async fn write(self, tx: &Transaction, now: Timestamp) -> Result<Changes> {
         endings::insert_attempts(tx, &self.attempts, now).await?;
         endings::insert(tx, &self.endings).await?;
         pending::delete(tx, &self.ended).await?;
         for row in &self.waiting {
             pending::update(tx, row).await?;
         }
-        Ok(())
+        Ok(self.changes)
     }
 }
 
@@ -91,6 +94,9 @@ impl Store {
                 out.record(finish.seq, attempt.clone());
                 row.interruptions = 0;
             }
+            let tried = if finish.attempt.is_some() { What::Tried } else { What::HandedBack };
+            let (seq, step, attempt) = (finish.seq, row.step, row.attempt);
+            let change = |what, then| Change { seq, what, step, attempt, then };
             let stopped = stops(&closed, &finish.account, &lane);
             let after = match settle(finish.next.clone(), row.cancel, stopped) {
                 Next::End(end) => {
@@ -98,6 +104,8 @@ impl Store {
                         // It was to go on: whoever opens it again begins with what was not sent yet.
                         row.step += 1;
                     }
+                    let what = if finish.attempt.is_some() { What::Tried } else { What::Ended };
+                    out.changes.add(&finish.account, change(what, Then::Ended(row.ends + 1)));
                     out.end(row.ending(end, now));
                     continue;
                 }
@@ -114,12 +122,13 @@ impl Store {
                 Next::HandBack(after) => after,
             };
             row.release(now, after);
+            out.changes.add(&finish.account, change(tried, Then::Waits(row.due_at.unwrap_or(now))));
             let quota = quotas.get_mut(&finish.account);
             out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
         }
-        out.write(&tx, now).await?;
+        let changes = out.write(&tx, now).await?;
         accounts::save(&tx, quotas.values()).await?;
-        tx.commit().await?;
+        self.commit(tx, &changes, now).await?;
         Ok(reports)
     }
 }

@@ -7,6 +7,7 @@ use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
 use super::endings::Ending;
 use super::{Result, lanes, sql};
+use crate::change::{Change, Then, What};
 use crate::execution::End;
 use crate::gate::Lane;
 use crate::turn::Turn;
@@ -127,6 +128,17 @@ impl Pending {
     pub(super) fn release(&mut self, now: Timestamp, after: Span) {
         self.hold = None;
         self.due_at = (after > Span::ZERO).then(|| now.plus(after));
+    }
+
+    /// What happens when it ends without an attempt.
+    pub(super) const fn ended(&self) -> Change {
+        Change {
+            seq: self.seq,
+            what: What::Ended,
+            step: self.step,
+            attempt: 0,
+            then: Then::Ended(self.ends + 1),
+        }
     }
 
     /// How it ends.

@@ -11,6 +11,7 @@ use super::finish::{Outgoing, stops};
 use super::pending::{Hold, Pending};
 use super::{Result, Store, accounts, gates, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
+use crate::change::{Change, Then, What};
 use crate::claim::CutOff;
 use crate::execution::{Next, settle};
 
@@ -75,21 +76,27 @@ impl Store {
                 rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });
             }
             out.record(row.seq, interrupted(&row, hold));
+            let (seq, step, attempt) = (row.seq, row.step, row.attempt);
+            let change = |then| Change { seq, what: What::Tried, step, attempt, then };
             let after = self.patience(&row);
             match settle(Next::HandBack(after), row.cancel, stops(&closed, &account, &lane)) {
-                Next::End(end) => out.end(row.ending(end, now)),
+                Next::End(end) => {
+                    out.changes.add(&account, change(Then::Ended(row.ends + 1)));
+                    out.end(row.ending(end, now));
+                }
                 _ => {
                     row.attempt += 1;
                     row.interruptions += 1;
                     row.release(now, after);
+                    out.changes.add(&account, change(Then::Waits(row.due_at.unwrap_or(now))));
                     let quota = quotas.get_mut(&account);
                     out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
                 }
             }
         }
-        out.write(&tx, now).await?;
+        let changes = out.write(&tx, now).await?;
         accounts::save(&tx, quotas.values()).await?;
-        tx.commit().await?;
+        self.commit(tx, &changes, now).await?;
         Ok(rescued)
     }
 

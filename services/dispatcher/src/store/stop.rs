@@ -6,6 +6,7 @@ use sluice_storage::{Query, StorageError, Transaction};
 
 use super::pending::{self, Pending};
 use super::{Result, Store, accounts, endings, gates, sql, whole};
+use crate::change::Changes;
 use crate::execution::End;
 use crate::gate::Subject;
 
@@ -85,6 +86,8 @@ impl Store {
         let more = i64::try_from(reached.len()).unwrap_or(i64::MAX) >= STOPPED_AT_ONCE;
         let ended: Vec<_> = reached.iter().map(|row| row.ending(End::deactivated(), now)).collect();
         let seqs: Vec<i64> = reached.iter().map(|row| row.seq).collect();
+        let mut changes = Changes::default();
+        reached.iter().for_each(|row| changes.add(account, row.ended()));
         endings::insert(&tx, &ended).await?;
         pending::delete(&tx, &seqs).await?;
         if !more {
@@ -96,7 +99,7 @@ impl Store {
             quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
             accounts::save(&tx, [&*quota]).await?;
         }
-        tx.commit().await?;
+        self.commit(tx, &changes, now).await?;
         Ok(Stopped { generation: marker, more })
     }
 }

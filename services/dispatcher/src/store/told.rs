@@ -6,6 +6,7 @@ use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
 use super::{Result, Store, accounts, gates, whole};
+use crate::change::Changes;
 use crate::gate::Subject;
 
 impl Store {
@@ -31,7 +32,9 @@ impl Store {
             return Ok(false);
         }
         accounts::save(&tx, [&*quota]).await?;
-        tx.commit().await?;
+        let mut changes = Changes::default();
+        changes.gates(account);
+        self.commit(tx, &changes, now).await?;
         Ok(true)
     }
 
@@ -100,7 +103,11 @@ impl Store {
             quota.wake_at = Some(now);
             accounts::save(&tx, [&*quota]).await?;
         }
-        tx.commit().await?;
+        let mut changes = Changes::default();
+        if changed {
+            changes.gates(account);
+        }
+        self.commit(tx, &changes, now).await?;
         Ok(changed)
     }
 }

@@ -13,10 +13,19 @@ const BETWEEN_WALKS: Duration = Duration::from_secs(600);
 /// How long it rests after a step that removed something, so that the hot path has the database to itself most of the time.
 const REST: Duration = Duration::from_millis(100);
 
-/// Runs until shutdown. Receipts are kept for this long.
-pub async fn pruning(store: Store, receipts: Span, shutdown: Shutdown) {
+/// How long what is kept for all accounts alike is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// Receipts.
+    pub receipts: Span,
+    /// What happened, for those who watch.
+    pub changes: Span,
+}
+
+/// Runs until shutdown.
+pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
     while shutdown.or(tokio::time::sleep(BETWEEN_WALKS)).await.is_some() {
-        match shutdown.or(walk(&store, receipts)).await {
+        match shutdown.or(walk(&store, keeping)).await {
             None => return,
             Some(Ok(0)) => {}
             Some(Ok(removed)) => {
@@ -29,7 +38,7 @@ pub async fn pruning(store: Store, receipts: Span, shutdown: Shutdown) {
     }
 }
 
-async fn walk(store: &Store, receipts: Span) -> Result<usize, StorageError> {
+async fn walk(store: &Store, keeping: Keeping) -> Result<usize, StorageError> {
     let mut total = 0;
     let mut after: Option<AccountId> = None;
     loop {
@@ -53,8 +62,11 @@ async fn walk(store: &Store, receipts: Span) -> Result<usize, StorageError> {
             None => break,
         }
     }
+    while store.prune_changes(keeping.changes).await? {
+        tokio::time::sleep(REST).await;
+    }
     loop {
-        match store.prune_receipts(receipts).await? {
+        match store.prune_receipts(keeping.receipts).await? {
             0 => return Ok(total),
             removed => total += removed,
         }

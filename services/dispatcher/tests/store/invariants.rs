@@ -21,6 +21,7 @@ pub(crate) async fn check(house: &House) {
     }
     lanes(house, &mut broken).await;
     wakes(house, now, &mut broken).await;
+    super::changes::mirror(house, &mut broken).await;
     assert!(broken.is_empty(), "{} broken invariants:\n{}", broken.len(), broken.join("\n"));
 }
 

@@ -9,6 +9,8 @@ use super::words;
 pub enum Execution {
     /// List an account's, newest first.
     List(ExecutionList),
+    /// Follow what happens to an account's, until interrupted.
+    Watch(ExecutionWatch),
     /// Show the whole history of one: requests, attempts, answers.
     Get {
         /// An id or a resource name.
@@ -43,5 +45,19 @@ pub struct ExecutionList {
     pub trace_id: Option<String>,
     /// At most so many; 0 means all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Flags of `sluice execution watch`.
+#[derive(Debug, Args)]
+pub struct ExecutionWatch {
+    /// Begin with the oldest change that is kept, instead of with what happens from now on.
+    #[arg(long, conflicts_with = "cursor")]
+    pub oldest: bool,
+    /// Go on behind this answer: its `cursor`, as --json prints it.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+    /// End after so many lines; 0 means to go on until interrupted.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub limit: usize,
 }

@@ -66,7 +66,12 @@ impl Connection {
     /// # Errors
     /// The refusal.
     pub fn answer<T>(&self, answered: Result<Response<T>, Status>) -> Result<T, Refused> {
-        answered.map(Response::into_inner).map_err(|status| Refused::read(&status, self.situation.clone()))
+        answered.map(Response::into_inner).map_err(|status| self.refused(&status))
+    }
+
+    /// A refusal as people read it.
+    pub fn refused(&self, status: &Status) -> Refused {
+        Refused::read(status, self.situation.clone())
     }
 
     /// Prints the message called `full_name` for programs, or what `text` makes of it for people.

@@ -1,6 +1,7 @@
 //! `sluice execution`: the history, and what can be done to an execution.
 
 mod story;
+mod watch;
 
 use proto::dispatcher::v1::{
     CancelExecutionRequest, Execution, GetExecutionRequest, ListExecutionsRequest, RetryExecutionRequest,
@@ -21,11 +22,12 @@ pub async fn run(Noun { client, verb }: Noun<cli::Execution>) -> anyhow::Result<
         cli::Execution::Get { execution }
         | cli::Execution::Cancel { execution }
         | cli::Execution::Retry { execution } => Some(execution.as_str()),
-        cli::Execution::List(_) => None,
+        cli::Execution::List(_) | cli::Execution::Watch(_) => None,
     };
     let connection = Connection::open(&client, Part::Admin, named)?;
     let execution = match &verb {
         cli::Execution::List(wish) => return list(&connection, wish).await,
+        cli::Execution::Watch(wish) => return watch::run(&connection, wish).await,
         cli::Execution::Get { execution } => {
             let request = GetExecutionRequest { name: connection.execution_name(execution)? };
             connection.answer(connection.executions().get_execution(request).await)?.execution

@@ -72,19 +72,21 @@ pub struct Dispatcher {
     pub retry: sluice_dispatcher::retry::Schedule,
     /// `dispatcher.delivery.…`: how requests are sent.
     pub delivery: dispatcher::Delivery,
+    /// `dispatcher.watch.…`: those who watch executions.
+    pub watch: dispatcher::Watch,
 }
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        let dispatcher::Config { receipts, retry, delivery, .. } = dispatcher::Config::default();
-        Self { receipts, retry, delivery }
+        let dispatcher::Config { receipts, retry, delivery, watch, .. } = dispatcher::Config::default();
+        Self { receipts, retry, delivery, watch }
     }
 }
 
 impl Dispatcher {
     pub(super) fn into_config(self, egress: sluice_egress::Settings) -> dispatcher::Config {
-        let Self { receipts, retry, delivery } = self;
-        dispatcher::Config { receipts, retry, delivery, egress }
+        let Self { receipts, retry, delivery, watch } = self;
+        dispatcher::Config { receipts, retry, delivery, watch, egress }
     }
 }
 

@@ -53,6 +53,32 @@ async fn from_an_empty_folder_to_the_history_of_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_followed_from_the_oldest_change_or_from_a_cursor() {
+    let receiver = Receiver::start().await;
+    let shell = Shell::furnished(&receiver.url("/crm/"));
+    let execution = shell.deal_won("evt-1");
+    shell.until_state(&execution, "SUCCEEDED").await;
+    let text = shell.done(&["execution", "watch", "--oldest", "--limit", "2"]);
+    let lines: Vec<&str> = text.lines().collect();
+    let [accepted, ended] = lines[..] else { panic!("two lines: {text}") };
+    assert!(accepted.contains(&format!("{execution}  ACCEPTED 1: RUNNING (evt-1)")), "{text}");
+    assert!(
+        ended.contains(&format!("{execution}  ATTEMPT_ENDED 1, answered 200: SUCCEEDED (evt-1)")),
+        "{text}"
+    );
+    let told = shell.objects(&["execution", "watch", "--oldest", "--limit", "1"]);
+    let cursor = told.iter().find(|told| told["change"].is_object()).unwrap()["cursor"].as_str().unwrap();
+    let on = shell.objects(&["execution", "watch", "--cursor", cursor, "--limit", "1"]);
+    let change = &on.iter().find(|told| told["change"].is_object()).unwrap()["change"];
+    assert_eq!(
+        (&change["kind"], &change["attempt"]["number"]),
+        (&"EXECUTION_CHANGE_KIND_ATTEMPT_ENDED".into(), &1.into())
+    );
+    let refused = shell.run(&["execution", "watch", "--cursor", "nonsense"]);
+    assert!(refused.code == 1 && refused.err.contains("cursor"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_receiver_answers_can_not_act_on_the_terminal() {
     let receiver = Receiver::start().await;
     let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\u{202e}";

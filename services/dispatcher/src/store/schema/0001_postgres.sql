@@ -140,3 +140,21 @@ CREATE TABLE ending (
   PRIMARY KEY (seq, number),
   CHECK ((state = 'SUCCEEDED') = (reason IS NULL))
 );
+
+-- What happened, for those who watch: one row a transaction and account, appended, and gone after a while.
+-- On PostgreSQL a revision is taken under the locks of what changed, so those of one execution rise; of different accounts a lower one
+-- may be committed later.
+CREATE SEQUENCE revision AS BIGINT;
+CREATE TABLE change (
+  revision  BIGINT NOT NULL PRIMARY KEY DEFAULT nextval('revision'),
+  account   TEXT COLLATE "C" NOT NULL,
+  at        BIGINT NOT NULL,
+  changes   TEXT NOT NULL               -- JSON; without any, the account's gates may have changed
+);
+
+-- One row: the newest revision that is no longer kept.
+CREATE TABLE feed (
+  one       BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+  pruned    BIGINT NOT NULL
+);
+INSERT INTO feed (one, pruned) VALUES (1, 0);

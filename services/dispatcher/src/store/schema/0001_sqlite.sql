@@ -140,3 +140,18 @@ CREATE TABLE ending (
   PRIMARY KEY (seq, number),
   CHECK ((state = 'SUCCEEDED') = (reason IS NULL))
 ) WITHOUT ROWID;
+
+-- What happened, for those who watch: one row a transaction and account, appended, and gone after a while.
+CREATE TABLE change (
+  revision  INTEGER PRIMARY KEY,
+  account   TEXT NOT NULL,
+  at        INTEGER NOT NULL,
+  changes   TEXT NOT NULL               -- JSON; without any, the account's gates may have changed
+);
+
+-- One row: the newest revision that is no longer kept.
+CREATE TABLE feed (
+  one       INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+  pruned    INTEGER NOT NULL
+);
+INSERT INTO feed (one, pruned) VALUES (1, 0);
