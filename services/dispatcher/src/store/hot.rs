@@ -8,7 +8,7 @@ use super::sql::{
     DUE_ACCOUNTS, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS, PAGE, PROMOTE,
     REACHED, SEQ_OF, TOGETHER, heads, keys, lane_heads, traced, without_bodies,
 };
-use super::{accounts, claim, endings, gates, lanes, pages, pending, receipts};
+use super::{accounts, changes, claim, endings, gates, lanes, pages, pending, receipts};
 use crate::trace::TraceId;
 use crate::turn::Turn;
 
@@ -82,6 +82,15 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("ends", endings::selecting(many), seqs()),
         ("attempts of one", endings::selecting_attempts(), vec![first()]),
         ("attempts counted", endings::counting_attempts(many), seqs()),
+        ("attempts told briefly", endings::selecting_briefly(backend, many), seqs()),
+        ("newest change", changes::newest(backend).into(), vec![]),
+        ("whose changes", changes::WHOSE.into(), vec![first(), 1_000_i64.into(), limit()]),
+        (
+            "changes of an account",
+            changes::OF_ACCOUNT.into(),
+            vec![first(), 1_000_i64.into(), account(), limit()],
+        ),
+        ("oldest changes", changes::OLDER.into(), vec![now(), limit()]),
         ("last attempt of a delivery", endings::LAST_ATTEMPT.into(), vec![first(), 0_i64.into()]),
     ]
 }

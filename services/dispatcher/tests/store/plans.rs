@@ -59,6 +59,11 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
     ("attempts of one", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
     ("attempts counted", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
+    ("attempts told briefly", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
+    ("newest change", "SEARCH change", "revision", true),
+    ("whose changes", "change USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "change_pkey", true),
+    ("changes of an account", "change USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "change_pkey", true),
+    ("oldest changes", "SCAN change", "change_pkey", true),
     ("last attempt of a delivery", "attempt USING PRIMARY KEY (seq=? AND step=?)", "attempt_pkey", false),
 ];
 
@@ -67,11 +72,24 @@ const FROM_ITS_HEAD: &[&str] = &[
     "SCAN account USING INDEX account_wake",
     "SCAN account USING COVERING INDEX account_wake",
     "SCAN receipt",
+    "SCAN change",
 ];
 
 /// Tables of which no plan may read everything, and what stands for them in the statements.
-const LARGE: &[&str] =
-    &["account", "lane", "gate", "receipt", "execution", "pending", "attempt", "ending", "p", "e", "l"];
+const LARGE: &[&str] = &[
+    "account",
+    "lane",
+    "gate",
+    "receipt",
+    "execution",
+    "pending",
+    "attempt",
+    "ending",
+    "change",
+    "p",
+    "e",
+    "l",
+];
 
 #[tokio::test]
 async fn hot_statements_use_their_index_on_sqlite() {
@@ -277,6 +295,13 @@ async fn fill(house: &House) {
          CASE WHEN n % 9 = 0 THEN {now} + n * 1000 - 2000000 END FROM {}",
         numbers(ROWS)
     )).await;
+    run(
+        house,
+        &format!(
+            "INSERT INTO change (account, at, changes) SELECT 'acct' || {owner}, {now} - {ROWS} + n, '[]' FROM {all} ORDER BY n"
+        ),
+    )
+    .await;
     run(
         house,
         &format!(
