@@ -15,6 +15,11 @@ use crate::shutdown::Shutdown;
 /// Any error, as a task may end with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is left of a drain when what is still under way is cut off: this part of it, one in so many,
+const CUT_OFF_PART: u32 = 5;
+/// and no more than this, so that what has a time limit of its own within the drain reaches it.
+const CUT_OFF_MOST: Duration = Duration::from_secs(5);
+
 /// A task that ended other than it should.
 #[derive(Debug, Clone, Error)]
 pub enum TaskError {
@@ -80,6 +85,7 @@ impl<E: Into<BoxError> + Send + 'static> Ending for Result<(), E> {
 #[derive(Clone)]
 pub struct Supervisor {
     shutdown: Shutdown,
+    overdue: Shutdown,
     tracker: TaskTracker,
     ledger: Arc<Mutex<Ledger>>,
 }
@@ -94,12 +100,18 @@ struct Ledger {
 impl Supervisor {
     /// A supervisor whose tasks stop on `shutdown`, and which triggers it when one of them fails.
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, tracker: TaskTracker::new(), ledger: Arc::default() }
+        Self { shutdown, overdue: Shutdown::new(), tracker: TaskTracker::new(), ledger: Arc::default() }
     }
 
     /// The signal all its tasks stop on.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// The signal that a drain is nearly out of time: what is still under way is to be cut off and recorded, for which a fifth of
+    /// the time is left, five seconds at most.
+    pub fn overdue(&self) -> &Shutdown {
+        &self.overdue
     }
 
     /// Runs a task; `task` gets the signal on which it has to come to its end by itself.
@@ -148,7 +160,17 @@ impl Supervisor {
     /// The first task that failed, or the names of those that did not end in time.
     pub async fn drain(&self, within: Duration) -> Result<(), DrainError> {
         self.shutdown.trigger();
-        match tokio::time::timeout(within, self.join()).await {
+        let joined = async {
+            let left = (within / CUT_OFF_PART).min(CUT_OFF_MOST);
+            match tokio::time::timeout(within.saturating_sub(left), self.join()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    self.overdue.trigger();
+                    self.join().await
+                }
+            }
+        };
+        match tokio::time::timeout(within, joined).await {
             Ok(ended) => Ok(ended?),
             Err(_) => {
                 let ledger = self.ledger();
@@ -254,6 +276,18 @@ mod tests {
             panic!("should have timed out")
         };
         assert_eq!(running, ["deaf"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_is_told_when_a_drain_is_nearly_out_of_time() {
+        for (within, told_after) in [(20, 16), (70, 65)] {
+            let supervisor = Supervisor::new(Shutdown::new());
+            let overdue = supervisor.overdue().clone();
+            supervisor.spawn("long", |_| async move { overdue.triggered().await });
+            let began = tokio::time::Instant::now();
+            supervisor.drain(Duration::from_secs(within)).await.unwrap();
+            assert_eq!(began.elapsed(), Duration::from_secs(told_after));
+        }
     }
 
     #[tokio::test(start_paused = true)]

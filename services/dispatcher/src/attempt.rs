@@ -23,6 +23,8 @@ pub enum Outcome {
         /// What the receiver asked for.
         retry_after: Option<Span>,
     },
+    /// This process had to end before there was an answer: no fault of the receiver's, so it uses no retry.
+    CutOff,
 }
 
 stored_as_text! {
@@ -36,7 +38,7 @@ stored_as_text! {
         Retried = "FAILED_RETRYABLE",
         /// It failed for good.
         Failed = "FAILED",
-        /// Its owner died while it was under way.
+        /// Its owner died while it was under way, or had to end.
         Interrupted = "INTERRUPTED",
     }
 }

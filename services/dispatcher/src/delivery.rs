@@ -7,7 +7,7 @@ use std::fmt;
 
 use sluice_domain::Timestamp;
 use sluice_egress::{Answer, Egress, SendError};
-use sluice_runtime::Clock;
+use sluice_runtime::{Clock, Shutdown};
 use sluice_telemetry::Span;
 
 use crate::attempt::{Attempt, KeptAnswer, Outcome, Verdict, judge, retry_after};
@@ -18,11 +18,15 @@ use crate::target::Target;
 
 pub use trace::Trace;
 
+/// What the span of a request that was cut off failed with.
+const CUT_OFF: &str = "CUT_OFF";
+
 /// Sends one request at a time; clones share one pool of connections.
 #[derive(Clone)]
 pub struct Courier {
     egress: Egress,
     clock: Clock,
+    overdue: Shutdown,
 }
 
 /// What an attempt brought.
@@ -41,9 +45,9 @@ impl fmt::Debug for Courier {
 }
 
 impl Courier {
-    /// A courier that goes out through this door.
-    pub const fn new(egress: Egress, clock: Clock) -> Self {
-        Self { egress, clock }
+    /// A courier that goes out through this door, and waits for no answer once the process's end is `overdue`.
+    pub const fn new(egress: Egress, clock: Clock, overdue: Shutdown) -> Self {
+        Self { egress, clock, overdue }
     }
 
     /// Sends the delivery of a claim to its target, once.
@@ -74,17 +78,23 @@ impl Courier {
             }
         };
         trace::sent_to(span, &prepared.request.url);
-        let sent = self.egress.send(prepared.request).await;
+        let sent = self.overdue.or(self.egress.send(prepared.request)).await;
         let ended_at = self.clock.now();
-        let kind = sent.as_ref().err().map_or("STATUS", SendError::kind);
-        let (outcome, answer) = match sent {
-            Ok(answer) => read(&answer, target, ended_at),
-            Err(error) => (failure(&error), None),
+        let (outcome, answer, kind) = match sent {
+            Some(Ok(answer)) => {
+                let (outcome, answer) = read(&answer, target, ended_at);
+                (outcome, answer, "STATUS")
+            }
+            Some(Err(error)) => (failure(&error), None, error.kind()),
+            None => (Outcome::CutOff, None, CUT_OFF),
         };
         let (verdict, error) = match &outcome {
             Outcome::Succeeded => (Verdict::Succeeded, String::new()),
             Outcome::Failed { message, .. } => (Verdict::Failed, message.clone()),
             Outcome::Retryable { message, .. } => (Verdict::Retried, message.clone()),
+            Outcome::CutOff => {
+                (Verdict::Interrupted, "the dispatcher had to end before there was an answer".to_owned())
+            }
         };
         let attempt = Attempt {
             verdict,

@@ -233,6 +233,7 @@ pub fn after(outcome: &Outcome, progress: Progress<'_>, schedule: &Schedule, fra
                 None => Next::End(End::failed(EndReason::RetriesExhausted, message.clone())),
             }
         }
+        Outcome::CutOff => Next::HandBack(Span::ZERO),
     }
 }
 

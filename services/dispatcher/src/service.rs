@@ -60,6 +60,7 @@ pub struct Dispatcher {
     dispatch: Dispatch,
     store: Store,
     registry: Transport,
+    resting: Shutdown,
 }
 
 impl Dispatcher {
@@ -82,8 +83,8 @@ impl Dispatcher {
         let nothing_under_way = Shutdown::new();
         let reporting =
             Reporting::start(&supervisor, nothing_under_way.clone(), store.clone(), alarm.clone());
-        let courier = Courier::new(egress, clock.clone());
-        let shutdown = supervisor.shutdown().clone();
+        let courier = Courier::new(egress, clock.clone(), supervisor.overdue().clone());
+        let resting = supervisor.shutdown().child();
         let sending = Sending::new(SendingMeans {
             targets: targets.clone(),
             courier,
@@ -92,7 +93,7 @@ impl Dispatcher {
             schedule,
             clock: clock.clone(),
             entropy: entropy.clone(),
-            shutdown: shutdown.clone(),
+            resting: resting.clone(),
         });
         let accepting = AcceptingMeans {
             store: store.clone(),
@@ -100,7 +101,7 @@ impl Dispatcher {
             sending: sending.clone(),
             alarm: alarm.clone(),
             clock: clock.clone(),
-            shutdown,
+            resting: resting.clone(),
         };
         let accepting = Accepting::start(&supervisor, accepting);
         let claiming = Claiming {
@@ -110,7 +111,10 @@ impl Dispatcher {
             alarm: alarm.clone(),
             clock: clock.clone(),
         };
-        supervisor.spawn("claim", move |shutdown| claiming.run(shutdown));
+        {
+            let resting = resting.clone();
+            supervisor.spawn("claim", move |_| claiming.run(resting));
+        }
         {
             let (store, alarm) = (store.clone(), alarm.clone());
             supervisor.spawn("rescue", move |shutdown| rescuing(store, alarm, shutdown));
@@ -143,7 +147,13 @@ impl Dispatcher {
         }
         let executions = Executions::new(store.clone(), alarm, tail, supervisor.shutdown().clone());
         let dispatch = Dispatch::new(accepting, store.clone(), sweep, clock, entropy);
-        Ok(Self { executions, dispatch, store, registry: to_registry })
+        Ok(Self { executions, dispatch, store, registry: to_registry, resting })
+    }
+
+    /// Claims and dials nothing more, and hands back what is claimed and not dialled; what is accepted still is. It is the first
+    /// part of a drain, for whoever has callers of this dispatcher to wait for before the rest.
+    pub fn rest(&self) {
+        self.resting.trigger();
     }
 
     /// Adds the public services to a server.

@@ -114,6 +114,7 @@ cases! {
         an_event_is_new_again_once_its_receipt_is_pruned;
     rescue:
         an_interrupted_attempt_is_kept_and_uses_no_retry,
+        an_attempt_that_its_owner_cut_off_uses_no_retry_and_counts_as_interrupted,
         nothing_is_rescued_before_its_lease_ends,
         five_interruptions_go_on_at_once_and_then_the_schedule_counts,
         a_report_between_interruptions_starts_the_count_anew,

@@ -1,7 +1,7 @@
 //! Registry, evaluator and dispatcher in one process: one public port, calls between them without a socket.
 //!
-//! The way down is ordered: first the public server takes nothing new and ends its calls, which still need the services;
-//! then the services end what they have under way and record it.
+//! The way down is ordered: first nothing is claimed any more, and the public server takes nothing new and ends its calls, which
+//! still need the services; then the services end what they have under way and record it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Suite {
         })?;
         let address = listener.local_addr()?;
         let (server, services) = (Supervisor::new(shutdown), Supervisor::new(Shutdown::new()));
-        let served = self.wire(&services).await;
+        let served = self.wire(&services, server.shutdown()).await;
         let public = match served {
             Ok(public) => public,
             Err(error) => {
@@ -135,8 +135,9 @@ impl Suite {
         Ok(RunningSuite { address, server, services, databases: self.databases, drain })
     }
 
-    /// Starts the services in the order in which they need each other, and returns their public doors as one.
-    async fn wire(&self, services: &Supervisor) -> anyhow::Result<Server> {
+    /// Starts the services in the order in which they need each other, and returns their public doors as one. Once they are
+    /// `closing`, nothing more is claimed, while the calls under way still end.
+    async fn wire(&self, services: &Supervisor, closing: &Shutdown) -> anyhow::Result<Server> {
         let Databases { registry: registry_db, evaluator: evaluator_db, dispatcher: dispatcher_db } =
             self.databases.clone();
         let registry = Registry::start(
@@ -164,6 +165,13 @@ impl Suite {
         )
         .await
         .context("dispatcher")?;
+        {
+            let (dispatcher, closing) = (dispatcher.clone(), closing.clone());
+            services.spawn("rest", move |shutdown| async move {
+                shutdown.or(closing.triggered()).await;
+                dispatcher.rest();
+            });
+        }
         let to_dispatcher = self.internal("dispatcher-internal", |server| dispatcher.add_internal(server))?;
 
         let evaluator = Evaluator::start(

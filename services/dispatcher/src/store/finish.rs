@@ -8,7 +8,7 @@ use sluice_storage::{Query, StorageError, Transaction};
 use super::endings::{self, Ending};
 use super::pending::{self, Pending};
 use super::{Result, Store, accounts, gates, whole};
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::{Finish, Reported};
 use crate::execution::{Next, settle};
@@ -90,9 +90,11 @@ impl Store {
                 continue;
             };
             reports.push(Reported::Recorded);
+            let cut_off =
+                finish.attempt.as_ref().is_some_and(|attempt| attempt.verdict == Verdict::Interrupted);
             if let Some(attempt) = &finish.attempt {
                 out.record(finish.seq, attempt.clone());
-                row.interruptions = 0;
+                row.interruptions = if cut_off { row.interruptions } else { 0 };
             }
             let tried = if finish.attempt.is_some() { What::Tried } else { What::HandedBack };
             let (seq, step, attempt) = (finish.seq, row.step, row.attempt);
@@ -119,6 +121,7 @@ impl Store {
                     (row.step, row.attempt, row.retries) = (row.step + 1, 1, 0);
                     after
                 }
+                Next::HandBack(_) if cut_off => self.interrupt(&mut row),
                 Next::HandBack(after) => after,
             };
             row.release(now, after);

@@ -78,15 +78,13 @@ impl Store {
             out.record(row.seq, interrupted(&row, hold));
             let (seq, step, attempt) = (row.seq, row.step, row.attempt);
             let change = |then| Change { seq, what: What::Tried, step, attempt, then };
-            let after = self.patience(&row);
-            match settle(Next::HandBack(after), row.cancel, stops(&closed, &account, &lane)) {
+            match settle(Next::HandBack(Span::ZERO), row.cancel, stops(&closed, &account, &lane)) {
                 Next::End(end) => {
                     out.changes.add(&account, change(Then::Ended(row.ends + 1)));
                     out.end(row.ending(end, now));
                 }
                 _ => {
-                    row.attempt += 1;
-                    row.interruptions += 1;
+                    let after = self.interrupt(&mut row);
                     row.release(now, after);
                     out.changes.add(&account, change(Then::Waits(row.due_at.unwrap_or(now))));
                     let quota = quotas.get_mut(&account);
@@ -100,12 +98,15 @@ impl Store {
         Ok(rescued)
     }
 
-    /// How long a rescued row waits: not at all, until it was cut off too often in a row.
-    fn patience(&self, row: &Pending) -> Span {
-        if row.interruptions + 1 < PATIENCE {
+    /// Goes on from an attempt that was cut off to the next one: says how long the row waits for it. Not at all, until it was cut off
+    /// too often in a row.
+    pub(super) fn interrupt(&self, row: &mut Pending) -> Span {
+        row.attempt += 1;
+        row.interruptions += 1;
+        if row.interruptions < PATIENCE {
             Span::ZERO
         } else {
-            self.schedule.backoff(row.interruptions + 1 - PATIENCE, self.entropy.fraction())
+            self.schedule.backoff(row.interruptions - PATIENCE, self.entropy.fraction())
         }
     }
 }

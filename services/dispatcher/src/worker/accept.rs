@@ -38,7 +38,7 @@ pub struct Means {
     /// The process's time.
     pub clock: Clock,
     /// Once triggered, nothing is claimed any more.
-    pub shutdown: Shutdown,
+    pub resting: Shutdown,
 }
 
 impl Accepting {
@@ -105,7 +105,7 @@ impl Means {
 
     /// What may be claimed with these events: of each account as much as it brings, as far as its share of the seats goes.
     fn room(&self, events: &[NewEvent]) -> Room {
-        if self.shutdown.is_triggered() {
+        if self.resting.is_triggered() {
             return Room::default();
         }
         let mut shares: HashMap<AccountId, usize> = HashMap::new();

@@ -39,7 +39,7 @@ pub struct Claiming {
 }
 
 impl Claiming {
-    /// Runs until shutdown.
+    /// Runs until nothing more is to be claimed.
     pub async fn run(self, shutdown: Shutdown) {
         let _may_claim = self.sending.token();
         while !shutdown.is_triggered() {

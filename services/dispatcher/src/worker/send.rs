@@ -38,7 +38,7 @@ pub struct Means {
     /// The process's randomness.
     pub entropy: Entropy,
     /// Once triggered, what is not dialled yet is handed back.
-    pub shutdown: Shutdown,
+    pub resting: Shutdown,
 }
 
 /// The way out; clones share everything.
@@ -105,7 +105,11 @@ impl Means {
             let end = End::failed(EndReason::TemplateRejected, "the delivery is not in the plan");
             return (None, Next::End(end));
         };
-        let target = match self.targets.get(&claim.account, delivery.webhook).await {
+        // A look-up takes as long as the registry does, and a process that is told to end dials nothing more.
+        let Some(found) = self.resting.or(self.targets.get(&claim.account, delivery.webhook)).await else {
+            return (None, Next::HandBack(Span::ZERO));
+        };
+        let target = match found {
             Ok(target) if target.disabled => return (None, Next::HandBack(JUST_DISABLED)),
             Ok(target) => target,
             Err(error @ ResolveError::Deleted) => {
@@ -116,7 +120,7 @@ impl Means {
             }
             Err(ResolveError::Unavailable) => return (None, Next::HandBack(REGISTRY_AWAY)),
         };
-        if self.clock.now() > send_by || self.shutdown.is_triggered() {
+        if self.clock.now() > send_by || self.resting.is_triggered() {
             return (None, Next::HandBack(Span::ZERO));
         }
         let report = trace.attempt.scope(self.courier.deliver(claim, &target, trace)).await;

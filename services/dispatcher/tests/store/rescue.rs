@@ -1,8 +1,8 @@
 //! Rescue: what became of claims whose owner did not report within the lease.
 
-use sluice_dispatcher::attempt::Verdict;
-use sluice_dispatcher::claim::{Claim, Reported};
-use sluice_dispatcher::execution::{EndReason, EndState, State};
+use sluice_dispatcher::attempt::{Attempt, Verdict};
+use sluice_dispatcher::claim::{Claim, Finish, Reported};
+use sluice_dispatcher::execution::{EndReason, EndState, Next, State};
 use sluice_domain::Span;
 
 use super::finish::attempts;
@@ -32,6 +32,23 @@ pub(crate) async fn an_interrupted_attempt_is_kept_and_uses_no_retry(house: &Hou
     house.advance(secs(5)).await;
     let third = house.claim_one().await;
     assert_eq!((third.attempt, third.retries), (3, 1));
+}
+
+pub(crate) async fn an_attempt_that_its_owner_cut_off_uses_no_retry_and_counts_as_interrupted(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let mut claim: Claim = house.start(event("e1", vec![run(1, 1)])).await;
+    for number in 2..=5 {
+        let report = retry(&claim, secs(5));
+        let attempt =
+            report.attempt.clone().map(|attempt| Attempt { verdict: Verdict::Interrupted, ..attempt });
+        house.record(Finish { attempt, next: Next::HandBack(Span::ZERO), ..report }).await;
+        claim = house.claim_one().await;
+        assert_eq!((claim.attempt, claim.retries), (number, 0), "at once");
+    }
+    interrupt(house).await;
+    assert!(matches!(house.state(claim.execution).await, State::Waiting(_)), "the fifth in a row");
+    let verdicts = attempts(house, claim.execution).await.into_iter().map(|(_, _, verdict)| verdict);
+    assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Interrupted; 5]);
 }
 
 pub(crate) async fn nothing_is_rescued_before_its_lease_ends(house: &House) {
