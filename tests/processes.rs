@@ -12,6 +12,7 @@
 )]
 
 mod processes {
+    mod absences;
     mod axe;
     mod cluster;
     mod configuration;

@@ -1,6 +1,7 @@
 //! A producer as product.md wants them: it repeats what it has no answer for under the same id, and keeps its ledger.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use proto::evaluator::v1::batch_ingest_events_result::Answer as ItemAnswer;
@@ -9,12 +10,18 @@ use proto::event::v1::Event;
 use sluice_runtime::Shutdown;
 use tokio::task::JoinHandle;
 use tonic::Code;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus::Serving;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::people::{PARENT, Person};
 use crate::refusal::Refusal;
 
 /// Between two events of a producer that goes on by itself.
 const PACE: Duration = Duration::from_millis(10);
+/// How long a server may be away.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Before a call is repeated when its refusal does not say.
 const REST: Duration = Duration::from_millis(50);
 /// The longest rest before a call is repeated.
@@ -54,8 +61,9 @@ impl Told {
         }
     }
 
-    /// Sends an event until it is acknowledged, or refused for a reason that no repeat would change.
-    pub async fn insist(&mut self, person: &Person, event: Event) {
+    /// Sends an event until it is acknowledged, or refused for a reason that no repeat would change. A repeat comes when the refusal
+    /// says, and once all that is at `doors` serves.
+    pub async fn insist(&mut self, person: &Person, doors: &[Channel], event: Event) {
         for call in 1.. {
             match person.ingest(PARENT, event.clone()).await {
                 Ok(response) => return self.took(event.id, call, response),
@@ -63,6 +71,9 @@ impl Told {
                     Some(rest) => tokio::time::sleep(rest).await,
                     None => return,
                 },
+            }
+            for door in doors {
+                serves(door).await;
             }
         }
     }
@@ -99,6 +110,11 @@ impl Told {
         }
     }
 
+    /// Events that were acknowledged.
+    pub fn accepted(&self) -> usize {
+        self.acknowledged.len()
+    }
+
     /// Adds what another producer was told.
     pub fn and(mut self, other: Self) -> Self {
         self.acknowledged.extend(other.acknowledged);
@@ -113,6 +129,33 @@ impl Told {
     }
 }
 
+/// Waits until the server says that it serves.
+async fn serves(door: &Channel) {
+    let serving = async {
+        let mut health = HealthClient::new(door.clone());
+        loop {
+            match health.check(HealthCheckRequest::default()).await {
+                Ok(answer) if answer.get_ref().status() == Serving => return,
+                _ => tokio::time::sleep(PACE).await,
+            }
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, serving).await.is_ok(), "the server should serve again");
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at_once, with_one_retry, later, repeated, unavailable, broken, refused, .. } = self;
+        write!(
+            f,
+            "{} accepts: {at_once} at once, {with_one_retry} with one retry, {later} later, {} never; {repeated} of them had been \
+             taken by a call whose answer was lost; calls answered UNAVAILABLE: {unavailable}, broken off: {broken}",
+            self.accepted(),
+            refused.len()
+        )
+    }
+}
+
 /// Producers that send one event after another until they are told to stop.
 #[derive(Debug)]
 pub struct Load {
@@ -121,18 +164,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts so many producers; `event` makes the n-th event of one of them.
+    /// Starts so many producers; `event` makes the n-th event of one of them. They repeat a call again and again.
     pub fn start(person: &Person, producers: usize, event: fn(usize, usize) -> Event) -> Self {
+        Self::start_at(Vec::new(), person, producers, event)
+    }
+
+    /// The same, with producers that repeat a call only once all that is at `doors` serves.
+    pub fn start_at(
+        doors: Vec<Channel>,
+        person: &Person,
+        producers: usize,
+        event: fn(usize, usize) -> Event,
+    ) -> Self {
         let stop = Shutdown::new();
         let produce = |producer: usize| {
-            let (person, stop) = (person.clone(), stop.clone());
+            let (person, stop, doors) = (person.clone(), stop.clone(), doors.clone());
             tokio::spawn(async move {
                 let mut told = Told::default();
                 for number in 0.. {
                     if stop.is_triggered() {
                         break;
                     }
-                    told.insist(&person, event(producer, number)).await;
+                    told.insist(&person, &doors, event(producer, number)).await;
                     tokio::time::sleep(PACE).await;
                 }
                 told
