@@ -153,11 +153,15 @@ async fn ends_under_load(house: &mut House, receiver: &Receiver, service: Servic
     let told = Clock::system().now().as_micros();
     house.process(service).terminate();
     until("the process drains", async || (times_told(house, service) > earlier).then_some(())).await;
+    let dialled = receiver.hits().len();
     for path in PATHS {
         receiver.script(path, [Answer::status(200)]);
     }
     receiver.release();
     ends_well(house, service).await;
+    if service == Service::Dispatcher {
+        assert_eq!(receiver.hits().len(), dialled, "seats are free again, and nothing more is dialled");
+    }
     told
 }
 
