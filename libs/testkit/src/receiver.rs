@@ -59,6 +59,8 @@ struct Shared {
     hits: watch::Sender<Vec<Hit>>,
     /// Counts the calls of `release`.
     released: watch::Sender<u64>,
+    /// How many answers are held.
+    holding: watch::Sender<usize>,
     scripts: Mutex<Scripts>,
 }
 
@@ -66,6 +68,22 @@ struct Shared {
 struct Scripts {
     by_path: HashMap<String, VecDeque<Answer>>,
     otherwise: Option<Script>,
+}
+
+/// An answer that is held, counted as long as it is.
+struct Held<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Held<'a> {
+    fn new(holding: &'a watch::Sender<usize>) -> Self {
+        holding.send_modify(|held| *held += 1);
+        Self(holding)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|held| *held -= 1);
+    }
 }
 
 /// Makes hyper close the connection without an answer.
@@ -142,6 +160,7 @@ impl Receiver {
         let shared = Arc::new(Shared {
             hits: watch::Sender::default(),
             released: watch::Sender::default(),
+            holding: watch::Sender::default(),
             scripts: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -200,6 +219,20 @@ impl Receiver {
         }
     }
 
+    /// Returns once `count` answers or more are held at the same time.
+    ///
+    /// # Panics
+    /// After half a minute.
+    pub async fn wait_until_held(&self, count: usize) {
+        let mut holding = self.shared.holding.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, holding.wait_for(|held| *held >= count)).await;
+        assert!(
+            waited.is_ok(),
+            "waited for {count} held answers, there are {}",
+            *self.shared.holding.borrow()
+        );
+    }
+
     fn scripts(&self) -> std::sync::MutexGuard<'_, Scripts> {
         self.shared.scripts.lock().expect("no script should have panicked")
     }
@@ -252,6 +285,7 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respon
         answer
     };
     if answer.held {
+        let _held = Held::new(&shared.holding);
         let _gone = released.wait_for(|times| *times > before).await;
     }
     if answer.closes { Err(Closing) } else { Ok(answer.into_response()) }
