@@ -46,25 +46,34 @@ async fn every_change_is_told_once_and_in_order_over_a_restart(deployment: Deplo
         );
         let whole = house.execution(&execution.name).await;
         let delivery = &whole.deliveries[0];
+        let told = &mirror.changes[&execution.name];
+        let kinds = attempted(told.iter().map(|(kind, ..)| *kind));
         let mut meant = vec![Kind::Accepted];
         for number in 1..=whole.attempt_count {
-            // The first attempt begins with the acceptance, unless that had no room.
-            if number > 1
-                || mirror.changes[&execution.name]
-                    .get(1)
-                    .is_some_and(|(kind, ..)| *kind == Kind::AttemptStarted)
-            {
+            // The first attempt begins with the acceptance, if that had room.
+            if number > 1 || kinds.get(1) == Some(&Kind::AttemptStarted) {
                 meant.push(Kind::AttemptStarted);
             }
             meant.push(Kind::AttemptEnded);
         }
-        let told = &mirror.changes[&execution.name];
-        let kinds: Vec<Kind> =
-            told.iter().map(|(kind, ..)| *kind).filter(|kind| *kind != Kind::HandedBack).collect();
         assert_eq!(kinds, meant, "{told:?}");
         assert!(told.iter().all(|(_, of, _)| *of == delivery.id), "{told:?}");
     }
     house.stop().await;
+}
+
+/// Without the beginnings that were taken back: at a drain, what is not dialled is handed back.
+fn attempted(told: impl Iterator<Item = Kind>) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for kind in told {
+        match kind {
+            Kind::HandedBack if kinds.last() == Some(&Kind::AttemptStarted) => drop(kinds.pop()),
+            // It had begun with the acceptance.
+            Kind::HandedBack => assert_eq!(kinds, [Kind::Accepted]),
+            kind => kinds.push(kind),
+        }
+    }
+    kinds
 }
 
 async fn a_gate_is_told_once_however_much_waits_behind_it(deployment: Deployment) {
@@ -88,8 +97,9 @@ async fn a_gate_is_told_once_however_much_waits_behind_it(deployment: Deployment
     mirror.see(&house.admin(), |seen| !closed(seen)).await;
     assert_eq!(mirror.count(ExecutionState::Queued), 8, "the webhook's gate holds them back still");
     house.admin().set_state(&shop, WebhookState::Enabled).await.unwrap();
-    mirror.see(&house.admin(), |seen| seen.count(ExecutionState::Succeeded) == 10).await;
-    assert_eq!(mirror.closed.len(), 0);
+    let all_is_over = |seen: &Mirror| seen.count(ExecutionState::Succeeded) == 10;
+    // That a gate is open may be told after what went through it.
+    mirror.see(&house.admin(), |seen| all_is_over(seen) && seen.closed.is_empty()).await;
     house.stop().await;
 }
 
