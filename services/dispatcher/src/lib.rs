@@ -1,9 +1,10 @@
 //! The dispatcher: when is it sent, and how did it go?
 //!
 //! The cast, nouns first; none of them knows the world:
-//! - [`execution`]: where an execution stands, and what comes after an attempt; [`attempt`], [`retry`]: one HTTP try, and when the
-//!   next one follows; [`plan`]: the requests;
+//! - [`execution`]: where an execution stands, and what comes after an attempt; [`pending`], [`transition`]: one that is not over, and
+//!   what becomes of it; [`attempt`], [`retry`]: one HTTP try, and when the next one follows; [`plan`]: the requests;
 //! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
+//!   [`schedule`]: which of it starts;
 //!   [`gate`]: what holds work back without touching it; [`trace`]: the trace it is found by;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`redaction`]: what history may show;
@@ -25,14 +26,17 @@ pub mod feed;
 pub mod gate;
 pub mod grpc;
 pub mod pause;
+pub mod pending;
 pub mod plan;
 pub mod quota;
 pub mod rate;
 pub mod redaction;
 pub mod retry;
+pub mod schedule;
 pub mod service;
 pub mod store;
 pub mod target;
 pub mod trace;
+pub mod transition;
 pub mod turn;
 pub mod worker;

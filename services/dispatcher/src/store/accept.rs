@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp};
+use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::claim::{Picked, wake_at};
-use super::endings::{self, Ending};
-use super::pending::{self, Hold, Pending};
+use super::claim::wake_at;
 use super::receipts::{self, Receipt};
-use super::{Result, Store, accounts, executions, gates, whole};
+use super::{Result, Store, accounts, endings, executions, gates, pending, whole};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::Claim;
-use crate::execution::{End, EndReason, EventSummary, Execution};
+use crate::execution::{EventSummary, Execution};
 use crate::gate::{Gates, Lane};
+use crate::pending::{Pending, Start};
 use crate::plan::Plan;
 use crate::quota::AccountQuota;
-use crate::turn::Turn;
+use crate::schedule::Round;
+use crate::transition::{Ending, ended_at_once};
 
 /// Everything one event set off.
 #[derive(Debug, Clone)]
@@ -128,13 +128,20 @@ struct Fresh {
     rejected: Option<String>,
 }
 
-/// The rows that an acceptance writes.
-#[derive(Default)]
+/// The rows that an acceptance writes; what it claims, under one token.
 struct Rows {
+    token: i64,
     pending: Vec<Pending>,
     endings: Vec<Ending>,
     claims: Vec<Claim>,
     changes: Changes,
+}
+
+impl Rows {
+    fn under(token: i64) -> Self {
+        let changes = Changes::default();
+        Self { token, pending: Vec::new(), endings: Vec::new(), claims: Vec::new(), changes }
+    }
 }
 
 impl Store {
@@ -163,21 +170,20 @@ impl Store {
         for fresh in fresh {
             by_account.entry(fresh.execution.account.clone()).or_default().push(fresh);
         }
-        let mut written = Rows::default();
         let (token, mut total) = (self.token(), room.total);
+        let mut written = Rows::under(token);
         for (account, quota) in &mut quotas {
             let gates = closed.get(account).unwrap_or(&none);
             let share = room.share(account).min(total);
-            let mut left = share;
-            let mut picked = self.pick(&tx, quota, gates, now, token, &mut left).await?;
-            let older = self.load(&tx, account, &picked.seqs, token, now).await?;
+            let mut round = Round::begin(quota, now, share);
+            let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
+            let older = self.load(&tx, account, &seqs, token, now).await?;
             older.iter().for_each(|claim| written.changes.add(account, claim.change()));
             written.claims.extend(older);
             let fresh = by_account.remove(account).unwrap_or_default();
-            let place = Place { gates, now, token, room: &mut left };
-            self.place(&tx, quota, fresh, &mut picked, place, &mut written).await?;
-            quota.wake_at = wake_at_with(&tx, quota, &picked, now, &written.pending).await?;
-            total -= share - left;
+            self.place(&tx, quota, fresh, gates, &mut round, &mut written).await?;
+            quota.wake_at = wake_at_with(&tx, quota, &round, &written.pending).await?;
+            total -= share - round.room();
         }
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
@@ -186,21 +192,22 @@ impl Store {
         Ok(Accepted { answers, claims: written.claims })
     }
 
-    /// Decides for each new execution of an account whether it starts now, waits, or has ended already.
+    /// Places each new execution of an account: it starts now, waits, or has ended already.
     async fn place(
         &self,
         tx: &Transaction,
         quota: &mut AccountQuota,
         fresh: Vec<Fresh>,
-        picked: &mut Picked,
-        place: Place<'_>,
+        gates: &Gates,
+        round: &mut Round,
         written: &mut Rows,
     ) -> Result<()> {
-        let Place { gates, now, token, room } = place;
+        let (now, token) = (round.now(), written.token);
         let mut numbering = self.lanes.within(tx);
         for Fresh { seq, execution, rejected } in fresh {
             let accepted = |attempt, then| Change { seq, what: What::Accepted, step: 0, attempt, then };
-            if let Some(end) = ended_at_once(&execution, rejected, gates) {
+            let stopped = gates.stops(execution.automation, execution.generation);
+            if let Some(end) = ended_at_once(rejected, stopped) {
                 written.changes.add(&execution.account, accepted(0, Then::Ended(1)));
                 written.endings.push(Ending { seq, number: 1, end, step: 0, started_at: None, at: now });
                 continue;
@@ -208,61 +215,31 @@ impl Store {
             let Some(first) = execution.plan.deliveries.first() else {
                 return Err(StorageError::decode("an execution without deliveries"));
             };
-            let turn = if execution.automation.is_some() { Turn::Execution } else { Turn::Notification };
             let lane = Lane {
                 automation: execution.automation,
                 generation: execution.generation,
                 webhook: first.webhook,
             };
-            let due_at = (first.delay.as_micros() > 0).then(|| now.plus(first.delay));
-            let open = gates.lets_through(&lane);
-            let starts = due_at.is_none()
-                && open
-                && picked.exhausts(turn)
-                && quota.available(turn, now, 1.min(*room)) == 1;
-            let hold =
-                starts.then(|| Hold { token, claimed_at: now, lease_until: now.plus(self.lease.length) });
-            if starts {
-                quota.spend(turn, now, 1);
-                *room -= 1;
-            } else {
-                quota.waiting += 1;
-                if due_at.is_none() && open && picked.exhausts(turn) {
-                    picked.more.push(turn);
-                }
-            }
-            let waits = due_at.map_or(Then::Queues, Then::Waits);
-            let change = if starts { accepted(1, Then::Runs) } else { accepted(0, waits) };
+            let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+            let start = Start::owed(execution.automation);
+            let lane_number = numbering.number(&execution.account, &lane).await?;
+            let name = execution.account.as_str().to_owned();
+            let mut row = Pending::accepted(seq, name, lane_number, start, due_at);
+            let starts = round.admit(quota, start.turn(), due_at.is_none(), gates.lets_through(&lane));
+            let change = match due_at {
+                _ if starts => accepted(1, Then::Runs),
+                Some(due_at) => accepted(0, Then::Waits(due_at)),
+                None => accepted(0, Then::Queues),
+            };
             written.changes.add(&execution.account, change);
-            written.pending.push(Pending {
-                seq,
-                account: execution.account.as_str().to_owned(),
-                lane_number: numbering.number(&execution.account, &lane).await?,
-                turn: if starts { Turn::Continuing } else { turn },
-                due_at,
-                step: 0,
-                attempt: 1,
-                retries: 0,
-                interruptions: 0,
-                started_at: starts.then_some(now),
-                cancel: false,
-                ends: 0,
-                hold,
-            });
             if starts {
+                row.claim(token, now, now.plus(self.lease.length));
                 written.claims.push(first_claim(seq, execution, token, now));
             }
+            written.pending.push(row);
         }
         Ok(())
     }
-}
-
-/// What placing new executions needs to know of the transaction.
-struct Place<'a> {
-    gates: &'a Gates,
-    now: Timestamp,
-    token: i64,
-    room: &'a mut usize,
 }
 
 /// The answers, with events that would exceed what may wait refused whole and their receipts taken back.
@@ -345,14 +322,6 @@ async fn number(
     Ok(accepted().zip(places).map(fresh).collect())
 }
 
-/// How an execution that never gets to wait ends.
-fn ended_at_once(execution: &Execution, rejected: Option<String>, gates: &Gates) -> Option<End> {
-    if let Some(message) = rejected {
-        return Some(End::failed(EndReason::TemplateRejected, message));
-    }
-    gates.stops(execution.automation, execution.generation).then(End::deactivated)
-}
-
 fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Claim {
     Claim {
         account: execution.account,
@@ -373,12 +342,11 @@ fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Cl
 async fn wake_at_with(
     tx: &Transaction,
     quota: &AccountQuota,
-    picked: &Picked,
-    now: Timestamp,
+    round: &Round,
     rows: &[Pending],
 ) -> Result<Option<Timestamp>> {
     let of_account = rows.iter().filter(|row| row.account == quota.account.as_str());
-    let due = of_account.filter(|row| row.hold.is_none()).filter_map(|row| row.due_at).min();
-    let stored = wake_at(tx, quota, picked, now).await?;
+    let due = of_account.filter_map(Pending::due_at).min();
+    let stored = wake_at(tx, quota, round).await?;
     Ok(stored.into_iter().chain(due).min())
 }

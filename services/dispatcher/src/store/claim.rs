@@ -11,32 +11,13 @@ use crate::change::Changes;
 use crate::claim::Claim;
 use crate::gate::Gates;
 use crate::quota::AccountQuota;
+use crate::schedule::Round;
 use crate::turn::Turn;
 
 /// How many due rows become ready in one transaction; the rest follow in the next.
 const PROMOTED_AT_ONCE: i64 = 1_000;
 /// How many lanes one statement asks.
 const LANES_AT_ONCE: usize = 50;
-
-/// What one account's claim found.
-#[derive(Debug, Default)]
-pub(super) struct Picked {
-    /// What is claimed, oldest first within each turn.
-    pub(super) seqs: Vec<i64>,
-    /// The turns of which more is ready than was claimed.
-    pub(super) more: Vec<Turn>,
-    /// Whether more is due than could become ready.
-    pub(super) more_due: bool,
-    /// Whether all of the account's waiting work is accounted for; it is not looked at where its row says that nothing could start.
-    pub(super) looked: bool,
-}
-
-impl Picked {
-    /// Whether nothing of this turn that is older is left ready, so that something new may start at once.
-    pub(super) fn exhausts(&self, turn: Turn) -> bool {
-        !self.more.contains(&turn) && !self.more_due
-    }
-}
 
 impl Store {
     /// Accounts that have something to do, the longest waiting first.
@@ -77,11 +58,11 @@ impl Store {
         let now = tx.now().await?;
         let closed = gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
         let token = self.token();
-        let mut left = room;
-        let picked = self.pick(&tx, quota, &closed, now, token, &mut left).await?;
-        quota.wake_at = wake_at(&tx, quota, &picked, now).await?;
+        let mut round = Round::begin(quota, now, room);
+        let seqs = self.pick(&tx, quota, &closed, &mut round, token).await?;
+        quota.wake_at = wake_at(&tx, quota, &round).await?;
         accounts::save(&tx, [&*quota]).await?;
-        let claims = self.load(&tx, account, &picked.seqs, token, now).await?;
+        let claims = self.load(&tx, account, &seqs, token, now).await?;
         let mut changes = Changes::default();
         claims.iter().for_each(|claim| changes.add(account, claim.change()));
         self.commit(tx, &changes, now).await?;
@@ -100,43 +81,36 @@ impl Store {
         tx.commit().await
     }
 
-    /// Claims the ready work of a locked account, up to `room` of it, and spends what it costs.
+    /// Claims the ready work of a locked account, oldest first within each turn, as far as the round lets it start.
     pub(super) async fn pick(
         &self,
         tx: &Transaction,
         quota: &mut AccountQuota,
         closed: &Gates,
-        now: Timestamp,
+        round: &mut Round,
         token: i64,
-        room: &mut usize,
-    ) -> Result<Picked> {
-        // Nothing that waits could start before the row's time; what waits for quota lets nothing newer of its turn start either.
-        let looked = quota.waiting == 0 || quota.wake_at.is_some_and(|wake_at| wake_at <= now);
-        let mut picked = Picked { looked, ..Picked::default() };
-        if quota.waiting == 0 || !looked {
+    ) -> Result<Vec<i64>> {
+        let mut picked = Vec::new();
+        if !round.looks(quota) {
             return Ok(picked);
         }
-        let account = quota.account.clone();
+        let (account, now) = (quota.account.clone(), round.now());
         let promoted = tx
             .execute(
                 sql::PROMOTE,
                 vec![account.as_str().into(), now.as_micros().into(), PROMOTED_AT_ONCE.into()],
             )
             .await?;
-        picked.more_due = i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE;
+        if i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE {
+            round.leaves_due();
+        }
         let open = self.open_lanes(tx, &account, closed).await?;
         for turn in Turn::ALL {
-            let affordable = quota.available(turn, now, *room);
+            let affordable = round.affordable(quota, turn);
             let mut seqs = heads(tx, &account, open.as_deref(), turn, affordable + 1).await?;
-            if seqs.len() > affordable {
-                picked.more.push(turn);
-                seqs.truncate(affordable);
-            }
+            seqs.truncate(round.start(quota, turn, affordable, seqs.len()));
             self.mark(tx, &seqs, now, token).await?;
-            quota.spend(turn, now, seqs.len());
-            quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
-            *room -= seqs.len();
-            picked.seqs.append(&mut seqs);
+            picked.append(&mut seqs);
         }
         Ok(picked)
     }
@@ -227,26 +201,18 @@ pub(super) fn loading(rows: usize) -> String {
     )
 }
 
-/// When this account has next something to do, after a claim left this.
+/// When this account has next something to do after a round.
 pub(super) async fn wake_at(
     tx: &Transaction,
     quota: &AccountQuota,
-    picked: &Picked,
-    now: Timestamp,
+    round: &Round,
 ) -> Result<Option<Timestamp>> {
-    if quota.waiting == 0 {
-        return Ok(None);
+    let mut due: Option<i64> = None;
+    if round.depends_on_due(quota) {
+        let row = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
+        due = row.map(|row| row.at(0)).transpose()?;
     }
-    if picked.more_due {
-        return Ok(Some(now));
-    }
-    let by_turn = picked.more.iter().filter_map(|turn| quota.free_at(*turn, now, 0));
-    if !picked.looked {
-        return Ok(by_turn.chain(quota.wake_at).min());
-    }
-    let due = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
-    let due: Option<i64> = due.map(|row| row.at(0)).transpose()?;
-    Ok(by_turn.chain(due.map(Timestamp::from_micros)).min())
+    Ok(round.wake_at(quota, due.map(Timestamp::from_micros)))
 }
 
 /// The oldest ready work of a turn, of all lanes or of these.

@@ -3,11 +3,12 @@
 use sluice_domain::{AccountId, ExecutionId};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::pending::{self, Pending};
-use super::{Result, Store, accounts, endings, executions, gates, whole};
+use super::{Result, Store, accounts, endings, executions, gates, pending, whole};
 use crate::change::{Change, Changes, Then, What};
-use crate::execution::{End, EndState};
+use crate::execution::EndState;
 use crate::gate::Lane;
+use crate::pending::Pending;
+use crate::transition::{Cancelling, NotReopened};
 use crate::turn::Turn;
 
 /// How a request to cancel was taken.
@@ -92,9 +93,6 @@ impl Store {
         }
         let ending = endings::latest(tx, &[seq]).await?.pop();
         let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
-        if !matches!(ending.end.state, EndState::Failed | EndState::Cancelled) {
-            return Ok(Retried::Final(ending.end.state));
-        }
         let Some(delivery) = execution.plan.deliveries.get(ending.step) else {
             return Ok(Retried::NothingToSend);
         };
@@ -104,30 +102,15 @@ impl Store {
             webhook: delivery.webhook,
         };
         let closed = gates::closed(tx, [account]).await?;
-        if super::finish::stops(&closed, account, &lane) {
-            return Ok(Retried::AutomationDeactivated);
-        }
-        let turn = match (ending.started_at, execution.automation) {
-            (Some(_), _) => Turn::Continuing,
-            (None, Some(_)) => Turn::Execution,
-            (None, None) => Turn::Notification,
+        let attempt = endings::next_attempt(tx, seq, ending.step).await?;
+        let stopped = super::finish::stops(&closed, account, &lane);
+        let name = account.as_str().to_owned();
+        let row = match Pending::reopened(&ending, name, lane.automation, attempt, stopped) {
+            Ok(row) => Pending { lane_number: self.lanes.within(tx).number(account, &lane).await?, ..row },
+            Err(NotReopened::Final(state)) => return Ok(Retried::Final(state)),
+            Err(NotReopened::AutomationDeactivated) => return Ok(Retried::AutomationDeactivated),
         };
-        let now = tx.now().await?;
-        let row = Pending {
-            seq,
-            account: account.as_str().to_owned(),
-            lane_number: self.lanes.within(tx).number(account, &lane).await?,
-            turn,
-            due_at: None,
-            step: ending.step,
-            attempt: endings::next_attempt(tx, seq, ending.step).await?,
-            retries: 0,
-            interruptions: 0,
-            started_at: ending.started_at,
-            cancel: false,
-            ends: ending.number,
-            hold: None,
-        };
+        let (turn, now) = (row.turn(), tx.now().await?);
         let then = if turn == Turn::Continuing { Then::Waits(now) } else { Then::Queues };
         changes.add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
         pending::insert(tx, &[row]).await?;
@@ -149,19 +132,22 @@ async fn cancel_within(
 ) -> Result<Cancelled> {
     let Some(seq) = executions::seq_of(tx, account, id).await? else { return Ok(Cancelled::NotFound) };
     let mut quotas = accounts::lock(tx, [account]).await?;
-    let Some((mut row, _)) = pending::locked(tx, &[seq]).await?.pop() else {
+    let Some((row, _)) = pending::locked(tx, &[seq]).await?.pop() else {
         let ending = endings::latest(tx, &[seq]).await?.pop();
         let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
         return Ok(Cancelled::AlreadyEnded(ending.end.state));
     };
-    if row.hold.is_some() {
-        row.cancel = true;
-        pending::update(tx, &row).await?;
-        return Ok(Cancelled::WhenAttemptEnds);
-    }
     let now = tx.now().await?;
-    changes.add(account, row.ended());
-    endings::insert(tx, &[row.ending(End::cancelled(), now)]).await?;
+    let ended = row.ended();
+    let ending = match row.cancel(now) {
+        Cancelling::Ends(ending) => ending,
+        Cancelling::WhenAttemptEnds(row) => {
+            pending::update(tx, &row).await?;
+            return Ok(Cancelled::WhenAttemptEnds);
+        }
+    };
+    changes.add(account, ended);
+    endings::insert(tx, &[ending]).await?;
     pending::delete(tx, &[seq]).await?;
     if let Some(quota) = quotas.get_mut(account) {
         quota.waiting -= 1;

@@ -8,24 +8,11 @@ use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 use super::{Result, sql};
 use crate::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
 use crate::execution::{End, EndReason, EndState};
+use crate::transition::Ending;
 
 const ATTEMPT_COLUMNS: &str = "seq, step, number, verdict, started_at, ended_at, duration_us, url_path, request_headers, \
      status, response_headers, response_body, truncated, error";
 const ATTEMPT_WIDTH: usize = 14;
-
-/// How an execution ended, with what a retry needs to know.
-#[derive(Debug, Clone)]
-pub(super) struct Ending {
-    pub(super) seq: i64,
-    /// 1, 2, …: the latest counts.
-    pub(super) number: i64,
-    pub(super) end: End,
-    /// Which delivery it ended at.
-    pub(super) step: usize,
-    /// When it first started, if it did.
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) at: Timestamp,
-}
 
 /// Appends ended attempts.
 pub(super) async fn insert_attempts(

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use sluice_domain::{AccountId, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::endings::{self, Ending};
-use super::pending::{self, Pending};
-use super::{Result, Store, accounts, gates, whole};
+use super::{Result, Store, accounts, endings, gates, pending, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::{Finish, Reported};
-use crate::execution::{Next, settle};
+use crate::execution::Next;
 use crate::gate::{Gates, Lane};
+use crate::pending::Pending;
 use crate::quota::AccountQuota;
+use crate::transition::{Ending, Moment, Transition};
 
 /// What ends or goes back to waiting within one transaction.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Outgoing {
 
     /// A released row waits again, and its account is told.
     pub(super) fn wait(&mut self, row: Pending, quota: &mut AccountQuota, now: Timestamp) {
-        let due = row.due_at.unwrap_or(now);
+        let due = row.due_at().unwrap_or(now);
         quota.waiting += 1;
         quota.wake_at = Some(quota.wake_at.map_or(due, |wake_at| wake_at.min(due)));
         self.waiting.push(row);
@@ -84,61 +84,48 @@ impl Store {
         let mut numbering = self.lanes.within(&tx);
         let mut reports = Vec::with_capacity(finishes.len());
         for finish in finishes {
-            let held = rows.remove(&finish.seq).filter(|(row, _)| holds(row, finish.token));
-            let Some((mut row, lane)) = held else {
+            let Some((row, lane)) = rows.remove(&finish.seq) else {
                 reports.push(Reported::ClaimLost);
                 continue;
             };
-            reports.push(Reported::Recorded);
-            let cut_off =
-                finish.attempt.as_ref().is_some_and(|attempt| attempt.verdict == Verdict::Interrupted);
-            if let Some(attempt) = &finish.attempt {
-                out.record(finish.seq, attempt.clone());
-                row.interruptions = if cut_off { row.interruptions } else { 0 };
-            }
-            let tried = if finish.attempt.is_some() { What::Tried } else { What::HandedBack };
-            let (seq, step, attempt) = (finish.seq, row.step, row.attempt);
-            let change = |what, then| Change { seq, what, step, attempt, then };
+            let (step, attempt) = (row.step, row.attempt);
             let stopped = stops(&closed, &finish.account, &lane);
-            let after = match settle(finish.next.clone(), row.cancel, stopped) {
-                Next::End(end) => {
-                    if matches!(finish.next, Next::Advance { .. }) {
-                        // It was to go on: whoever opens it again begins with what was not sent yet.
-                        row.step += 1;
-                    }
-                    let what = if finish.attempt.is_some() { What::Tried } else { What::Ended };
-                    out.changes.add(&finish.account, change(what, Then::Ended(row.ends + 1)));
-                    out.end(row.ending(end, now));
+            let tried = finish.attempt.as_ref().map(|attempt| attempt.verdict);
+            let cut_off = tried == Some(Verdict::Interrupted);
+            let fraction = if cut_off { self.entropy.fraction() } else { 0.0 };
+            let moment = Moment { now, stopped, schedule: &self.schedule, fraction };
+            let change = |what, then| Change { seq: finish.seq, what, step, attempt, then };
+            match row.report(finish.token, tried, finish.next.clone(), moment) {
+                Transition::ClaimLost => {
+                    reports.push(Reported::ClaimLost);
                     continue;
                 }
-                Next::Retry(after) => {
-                    row.attempt += 1;
-                    row.retries += 1;
-                    after
+                Transition::Ends(ending) => {
+                    let what = if tried.is_some() { What::Tried } else { What::Ended };
+                    out.changes.add(&finish.account, change(what, Then::Ended(ending.number)));
+                    out.end(ending);
                 }
-                Next::Advance { after, webhook } => {
-                    row.lane_number = numbering.number(&finish.account, &Lane { webhook, ..lane }).await?;
-                    (row.step, row.attempt, row.retries) = (row.step + 1, 1, 0);
-                    after
+                Transition::Waits { mut row, towards } => {
+                    if let Some(webhook) = towards {
+                        row.lane_number =
+                            numbering.number(&finish.account, &Lane { webhook, ..lane }).await?;
+                    }
+                    let what = if tried.is_some() { What::Tried } else { What::HandedBack };
+                    out.changes.add(&finish.account, change(what, Then::Waits(row.due_at().unwrap_or(now))));
+                    let quota = quotas.get_mut(&finish.account);
+                    out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
                 }
-                Next::HandBack(_) if cut_off => self.interrupt(&mut row),
-                Next::HandBack(after) => after,
-            };
-            row.release(now, after);
-            out.changes.add(&finish.account, change(tried, Then::Waits(row.due_at.unwrap_or(now))));
-            let quota = quotas.get_mut(&finish.account);
-            out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
+            }
+            if let Some(attempt) = &finish.attempt {
+                out.record(finish.seq, attempt.clone());
+            }
+            reports.push(Reported::Recorded);
         }
         let changes = out.write(&tx, now).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;
         Ok(reports)
     }
-}
-
-/// Whether the row is still held under this token.
-fn holds(row: &Pending, token: i64) -> bool {
-    row.hold.is_some_and(|hold| hold.token == token)
 }
 
 /// Whether the stop marker of its automation reaches a lane.

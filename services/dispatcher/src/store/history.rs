@@ -5,15 +5,15 @@ use std::collections::{HashMap, HashSet};
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::{Query, Reader};
 
-use super::endings::Ending;
 use super::pages::{PageKey, Walk};
-use super::pending::Pending;
 use super::{Result, Store, accounts, endings, executions, gates, lanes, pending, sql};
 use crate::attempt::{Attempt, Verdict};
 use crate::execution::{Execution, PauseReason, Snapshot, State};
 use crate::gate::{Gates, Lane};
+use crate::pending::Pending;
 use crate::quota::AccountQuota;
 use crate::trace::TraceId;
+use crate::transition::Ending;
 use crate::turn::Turn;
 
 /// How many executions a page looks at in one step.
@@ -144,7 +144,7 @@ async fn snapshots(
         endings::latest(reader, &seqs).await?.into_iter().map(|ending| (ending.seq, ending)).collect();
     let counts: HashMap<i64, i64> = endings::attempt_counts(reader, &seqs).await?.into_iter().collect();
     let queues = |(row, _): &(Pending, Lane)| {
-        row.hold.is_none() && row.due_at.is_none() && row.turn != Turn::Continuing
+        row.hold().is_none() && row.due_at().is_none() && row.turn() != Turn::Continuing
     };
     if waiting.values().any(queues) {
         standing.rank(reader).await?;
@@ -153,7 +153,7 @@ async fn snapshots(
     for (seq, execution) in executions {
         let (state, started_at, under_way) = match (waiting.get(&seq), ended.get(&seq)) {
             (Some((row, lane)), _) => {
-                (standing.state(row, lane), row.started_at, i64::from(row.hold.is_some()))
+                (standing.state(row, lane), row.start().at(), i64::from(row.hold().is_some()))
             }
             (None, Some(ending)) => (State::Ended(ending.end.clone(), ending.at), ending.started_at, 0),
             // It ended between the two reads, or was pruned.
@@ -201,10 +201,10 @@ impl Standing {
     }
 
     fn state(&self, row: &Pending, lane: &Lane) -> State {
-        if row.hold.is_some() {
+        if row.hold().is_some() {
             return State::Running;
         }
-        if let Some(due_at) = row.due_at.filter(|due_at| *due_at > self.now) {
+        if let Some(due_at) = row.due_at().filter(|due_at| *due_at > self.now) {
             return State::Waiting(due_at);
         }
         if self.gates.pauses(lane.webhook) {
@@ -212,10 +212,10 @@ impl Standing {
         }
         let rank = self.ranks.get(&row.seq).copied();
         // Work that has just come due has no place yet: the next claim gives it one.
-        let beyond = if row.due_at.is_some() { 0 } else { RANKED.unsigned_abs() };
-        match self.quota.pause(row.turn, self.now, rank.unwrap_or(beyond)) {
+        let beyond = if row.due_at().is_some() { 0 } else { RANKED.unsigned_abs() };
+        match self.quota.pause(row.turn(), self.now, rank.unwrap_or(beyond)) {
             Some((reason, until)) => State::Paused(reason, until.filter(|_| rank.is_some())),
-            None if row.turn == Turn::Continuing => State::Waiting(row.due_at.unwrap_or(self.now)),
+            None if row.turn() == Turn::Continuing => State::Waiting(row.due_at().unwrap_or(self.now)),
             None => State::Queued,
         }
     }
@@ -223,7 +223,7 @@ impl Standing {
 
 /// The attempt that a claimed row has under way.
 fn under_way(row: &Pending) -> Option<Attempt> {
-    let hold = row.hold?;
+    let hold = row.hold()?;
     Some(Attempt {
         step: row.step,
         number: row.attempt,

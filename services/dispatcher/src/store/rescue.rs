@@ -8,17 +8,15 @@ use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::finish::{Outgoing, stops};
-use super::pending::{Hold, Pending};
 use super::{Result, Store, accounts, gates, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Then, What};
 use crate::claim::CutOff;
-use crate::execution::{Next, settle};
+use crate::pending::Hold;
+use crate::transition::{Moment, Transition};
 
 /// How many claims one transaction rescues.
 const AT_ONCE: i64 = 500;
-/// After this many interruptions in a row the next attempt waits by the retry schedule.
-const PATIENCE: u32 = 5;
 
 impl Store {
     /// Takes work back from owners whose lease is over; the attempts that were cut off, at most 500.
@@ -67,47 +65,36 @@ impl Store {
         let mut out = Outgoing::default();
         let traces = traces(&tx, &seqs).await?;
         let mut rescued = Vec::new();
-        for (mut row, lane) in found {
-            let Some(hold) = row.hold.filter(|hold| hold.lease_until <= now) else { continue };
+        for (row, lane) in found {
+            let Some(hold) = row.hold() else { continue };
             let account: AccountId = row.account.parse().map_err(StorageError::decode)?;
-            if let Some((execution, traceparent)) = traces.get(&row.seq).cloned() {
-                let (account, step, attempt) = (account.clone(), row.step, row.attempt);
-                let claimed_at = hold.claimed_at;
-                rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });
-            }
-            out.record(row.seq, interrupted(&row, hold));
             let (seq, step, attempt) = (row.seq, row.step, row.attempt);
+            let stopped = stops(&closed, &account, &lane);
+            let fraction = self.entropy.fraction();
+            let moment = Moment { now, stopped, schedule: &self.schedule, fraction };
             let change = |then| Change { seq, what: What::Tried, step, attempt, then };
-            match settle(Next::HandBack(Span::ZERO), row.cancel, stops(&closed, &account, &lane)) {
-                Next::End(end) => {
-                    out.changes.add(&account, change(Then::Ended(row.ends + 1)));
-                    out.end(row.ending(end, now));
+            match row.rescue(moment) {
+                Transition::ClaimLost => continue,
+                Transition::Ends(ending) => {
+                    out.changes.add(&account, change(Then::Ended(ending.number)));
+                    out.end(ending);
                 }
-                _ => {
-                    let after = self.interrupt(&mut row);
-                    row.release(now, after);
-                    out.changes.add(&account, change(Then::Waits(row.due_at.unwrap_or(now))));
+                Transition::Waits { row, .. } => {
+                    out.changes.add(&account, change(Then::Waits(row.due_at().unwrap_or(now))));
                     let quota = quotas.get_mut(&account);
                     out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
                 }
+            }
+            out.record(seq, interrupted(step, attempt, hold));
+            if let Some((execution, traceparent)) = traces.get(&seq).cloned() {
+                let claimed_at = hold.claimed_at;
+                rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });
             }
         }
         let changes = out.write(&tx, now).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;
         Ok(rescued)
-    }
-
-    /// Goes on from an attempt that was cut off to the next one: says how long the row waits for it. Not at all, until it was cut off
-    /// too often in a row.
-    pub(super) fn interrupt(&self, row: &mut Pending) -> Span {
-        row.attempt += 1;
-        row.interruptions += 1;
-        if row.interruptions < PATIENCE {
-            Span::ZERO
-        } else {
-            self.schedule.backoff(row.interruptions - PATIENCE, self.entropy.fraction())
-        }
     }
 }
 
@@ -129,10 +116,10 @@ async fn traces(tx: &Transaction, seqs: &[i64]) -> Result<HashMap<i64, (Executio
 }
 
 /// The attempt of a claim that nobody reported. When it ended is when it was noticed.
-fn interrupted(row: &Pending, hold: Hold) -> Attempt {
+fn interrupted(step: usize, attempt: i64, hold: Hold) -> Attempt {
     Attempt {
-        step: row.step,
-        number: row.attempt,
+        step,
+        number: attempt,
         verdict: Verdict::Interrupted,
         started_at: hold.claimed_at,
         ended_at: None,

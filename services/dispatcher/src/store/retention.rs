@@ -5,6 +5,7 @@ use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::{Result, Store, accounts, endings, pending, sql, whole};
+use crate::transition::Ending;
 
 /// How many executions or receipts one transaction looks at.
 const AT_ONCE: i64 = 500;
@@ -64,7 +65,7 @@ impl Store {
             .map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
         let next = (i64::try_from(rows.len()).unwrap_or(0) == AT_ONCE).then(|| ExecutionId::from_bytes(last));
         let seqs = rows.iter().map(|row| row.at(0)).collect::<Result<Vec<i64>>>()?;
-        let over = |ending: &endings::Ending| ending.at < until;
+        let over = |ending: &Ending| ending.at < until;
         if !endings::latest(&reader, &seqs).await?.iter().any(over) {
             return Ok(Pruned { removed: 0, next });
         }

@@ -4,11 +4,11 @@ use sea_orm::Value;
 use sluice_domain::{AccountId, AutomationId};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::pending::{self, Pending};
-use super::{Result, Store, accounts, endings, gates, sql, whole};
+use super::{Result, Store, accounts, endings, gates, pending, sql, whole};
 use crate::change::Changes;
 use crate::execution::End;
 use crate::gate::Subject;
+use crate::pending::Pending;
 
 /// How many executions one transaction stops.
 const STOPPED_AT_ONCE: i64 = 500;

@@ -1,0 +1,185 @@
+//! Which of an account's ready work starts now, and when the account has next something to do.
+//!
+//! The queues are served in the order of [`Turn::ALL`], each oldest first, as far as quota and room go. What is left ready in a queue
+//! lets nothing newer of that queue overtake it.
+
+use sluice_domain::Timestamp;
+
+use crate::quota::AccountQuota;
+use crate::turn::Turn;
+
+/// One look at an account's work, under the account's lock.
+#[derive(Debug, Clone)]
+pub struct Round {
+    now: Timestamp,
+    room: usize,
+    looked: bool,
+    more: Vec<Turn>,
+    more_due: bool,
+}
+
+impl Round {
+    /// Begins one with room for so many starts. What waits is looked at only where the account's row says that something of it may
+    /// start: before that time nothing can, and what waits for quota lets nothing newer of its turn start either.
+    pub fn begin(quota: &AccountQuota, now: Timestamp, room: usize) -> Self {
+        let looked = quota.waiting == 0 || quota.wake_at.is_some_and(|wake_at| wake_at <= now);
+        Self { now, room, looked, more: Vec::new(), more_due: false }
+    }
+
+    /// The time that all its decisions are made for.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How much more may start.
+    pub const fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Whether what waits is to be looked at.
+    pub const fn looks(&self, quota: &AccountQuota) -> bool {
+        self.looked && quota.waiting > 0
+    }
+
+    /// More is due than could be made ready: nothing new overtakes it, and the account is looked at again at once.
+    pub const fn leaves_due(&mut self) {
+        self.more_due = true;
+    }
+
+    /// How much of this turn may start. To know whether more is ready, one more than that is to be asked for.
+    pub fn affordable(&self, quota: &AccountQuota, turn: Turn) -> usize {
+        quota.available(turn, self.now, self.room)
+    }
+
+    /// Of `found` ready ones of this turn, oldest first, so many start; they are charged and no longer wait. `affordable` is what
+    /// [`Self::affordable`] said of this turn.
+    pub fn start(&mut self, quota: &mut AccountQuota, turn: Turn, affordable: usize, found: usize) -> usize {
+        if found > affordable {
+            self.more.push(turn);
+        }
+        let starts = found.min(affordable);
+        quota.spend(turn, self.now, starts);
+        quota.waiting -= i64::try_from(starts).unwrap_or(0);
+        self.room -= starts;
+        starts
+    }
+
+    /// Whether a new one starts with its acceptance; it is charged then. Else it waits, counted. `open` says that no gate holds it.
+    pub fn admit(&mut self, quota: &mut AccountQuota, turn: Turn, ready: bool, open: bool) -> bool {
+        let next = ready && open && !self.more.contains(&turn) && !self.more_due;
+        if next && quota.available(turn, self.now, self.room.min(1)) == 1 {
+            quota.spend(turn, self.now, 1);
+            self.room -= 1;
+            return true;
+        }
+        quota.waiting += 1;
+        if next {
+            self.more.push(turn);
+        }
+        false
+    }
+
+    /// Whether [`Self::wake_at`] must know when the next of the account's waiting work is due.
+    pub const fn depends_on_due(&self, quota: &AccountQuota) -> bool {
+        quota.waiting > 0 && !self.more_due && self.looked
+    }
+
+    /// When the account has next something to do, where `due` is the next time at which something of it is due; `None` when only an
+    /// event from outside can change that.
+    pub fn wake_at(&self, quota: &AccountQuota, due: Option<Timestamp>) -> Option<Timestamp> {
+        if quota.waiting == 0 {
+            return None;
+        }
+        if self.more_due {
+            return Some(self.now);
+        }
+        let known = if self.looked { None } else { quota.wake_at };
+        let free = self.more.iter().filter_map(|turn| quota.free_at(*turn, self.now, 0));
+        free.chain(known).chain(due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_domain::{Entitlements, Rate, Span};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(1_795_000_000_000_000).plus(Span::from_secs(seconds))
+    }
+
+    /// An account with this burst and a cell a second, of which so much waits.
+    fn quota(burst: u32, waiting: i64) -> AccountQuota {
+        let rate = |units, burst| Rate { units, per: Span::from_secs(60), burst };
+        let mut quota = AccountQuota::unknown("acme".parse().unwrap());
+        quota.apply(
+            &Entitlements {
+                version: 1,
+                plan: "advanced".into(),
+                automations: true,
+                active_automations: 1,
+                steps: 1,
+                delays: 1,
+                executions: rate(60, burst),
+                allowance: None,
+                notifications: rate(60, 1),
+                max_waiting: 1_000,
+                history: Span::from_secs(1),
+            },
+            at(0),
+        );
+        AccountQuota { waiting, wake_at: Some(at(0)), ..quota }
+    }
+
+    #[test]
+    fn what_is_left_for_want_of_quota_wakes_the_account_when_the_next_cell_is_there() {
+        let mut quota = quota(2, 5);
+        let mut round = Round::begin(&quota, at(0), 10);
+        assert!(round.looks(&quota));
+        let affordable = round.affordable(&quota, Turn::Execution);
+        assert_eq!(round.start(&mut quota, Turn::Execution, affordable, 3), 2);
+        assert_eq!((quota.waiting, round.room()), (3, 8));
+        assert!(!round.admit(&mut quota, Turn::Execution, true, true), "it would overtake");
+        assert!(round.admit(&mut quota, Turn::Notification, true, true), "it is of another queue");
+        assert_eq!((quota.waiting, round.room()), (4, 7));
+        assert_eq!(round.wake_at(&quota, Some(at(9))), Some(at(1)));
+        assert_eq!(round.wake_at(&quota, Some(at(0))), Some(at(0)));
+    }
+
+    #[test]
+    fn without_room_nothing_starts_and_the_account_is_looked_at_again_at_once() {
+        let mut quota = quota(2, 0);
+        let mut round = Round::begin(&quota, at(0), 0);
+        assert!(!round.admit(&mut quota, Turn::Execution, true, true));
+        assert_eq!(round.wake_at(&quota, None), Some(at(0)));
+    }
+
+    #[test]
+    fn what_is_due_and_not_yet_ready_is_overtaken_by_nothing() {
+        let mut quota = quota(2, 3);
+        let mut round = Round::begin(&quota, at(0), 10);
+        round.leaves_due();
+        assert!(!round.admit(&mut quota, Turn::Execution, true, true));
+        assert_eq!(round.wake_at(&quota, None), Some(at(0)));
+    }
+
+    #[test]
+    fn an_account_whose_time_has_not_come_is_not_looked_at_and_keeps_its_time() {
+        let mut quota = AccountQuota { wake_at: Some(at(5)), ..quota(2, 3) };
+        let mut round = Round::begin(&quota, at(0), 10);
+        assert!(!round.looks(&quota) && !round.depends_on_due(&quota));
+        assert!(!round.admit(&mut quota, Turn::Execution, false, true), "it is delayed");
+        assert_eq!(round.wake_at(&quota, Some(at(7))), Some(at(5)));
+        assert_eq!(round.wake_at(&quota, Some(at(3))), Some(at(3)));
+    }
+
+    #[test]
+    fn what_a_gate_holds_back_waits_and_keeps_nothing_else_waiting() {
+        let mut quota = quota(2, 0);
+        let mut round = Round::begin(&quota, at(0), 10);
+        assert!(!round.admit(&mut quota, Turn::Execution, true, false));
+        assert!(round.admit(&mut quota, Turn::Execution, true, true));
+        assert_eq!(round.wake_at(&quota, None), None, "only the gate can change that");
+    }
+}
