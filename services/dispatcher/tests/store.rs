@@ -15,6 +15,7 @@
 mod store {
     pub(crate) mod accept;
     pub(crate) mod changes;
+    pub(crate) mod checks;
     pub(crate) mod claim;
     pub(crate) mod control;
     pub(crate) mod finish;
@@ -158,6 +159,10 @@ cases! {
         nothing_is_told_before_all_that_comes_before_it_is_settled,
         changes_are_kept_for_their_time_and_the_newest_stays,
         a_closed_gate_is_one_line_however_much_waits;
+    checks:
+        a_row_stands_exactly_where_the_machine_has_a_stage_for_it,
+        an_end_has_a_reason_exactly_where_it_is_not_a_success,
+        an_attempt_is_kept_only_with_how_it_came_out;
     quota_driver:
         random_schedules_start_exactly_what_the_model_admits;
 }
