@@ -99,6 +99,14 @@ impl Round {
     }
 }
 
+impl AccountQuota {
+    /// Work that was under way waits again: the account is looked at when it is due, or earlier.
+    pub fn take_back(&mut self, due: Timestamp) {
+        self.waiting += 1;
+        self.wake_at = Some(self.wake_at.map_or(due, |wake_at| wake_at.min(due)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sluice_domain::{Entitlements, Rate, Span};

@@ -40,9 +40,7 @@ impl Outgoing {
 
     /// A released row waits again, and its account is told.
     pub(super) fn wait(&mut self, row: Pending, quota: &mut AccountQuota, now: Timestamp) {
-        let due = row.due_at().unwrap_or(now);
-        quota.waiting += 1;
-        quota.wake_at = Some(quota.wake_at.map_or(due, |wake_at| wake_at.min(due)));
+        quota.take_back(row.due_at().unwrap_or(now));
         self.waiting.push(row);
     }
 

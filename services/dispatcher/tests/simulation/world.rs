@@ -1,0 +1,311 @@
+//! A plain model of the tables, in memory: rows in maps, and every decision taken from the machines. Its calls are those of the
+//! store, so that one schedule can drive both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_dispatcher::claim::Lease;
+use sluice_dispatcher::execution::EndState;
+use sluice_dispatcher::gate::{Closed, Gates, Lane};
+use sluice_dispatcher::pending::{Pending, Stage, Start};
+use sluice_dispatcher::plan::Plan;
+use sluice_dispatcher::quota::AccountQuota;
+use sluice_dispatcher::retry::Schedule;
+use sluice_dispatcher::schedule::Round;
+use sluice_dispatcher::transition::{Ending, ended_at_once};
+use sluice_dispatcher::turn::Turn;
+use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
+
+use super::mutation::Mutation;
+
+/// What an event sets off.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) account: AccountId,
+    pub(crate) id: String,
+    pub(crate) digest: u8,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// One execution.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) id: ExecutionId,
+    pub(crate) automation: Option<AutomationId>,
+    pub(crate) generation: i64,
+    /// What to send; without deliveries its templates were rejected.
+    pub(crate) plan: Plan,
+}
+
+/// The right to try a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) account: AccountId,
+    pub(crate) seq: i64,
+    pub(crate) id: ExecutionId,
+    pub(crate) token: i64,
+    pub(crate) step: usize,
+    pub(crate) attempt: i64,
+    pub(crate) retries: u32,
+    pub(crate) claimed_at: Timestamp,
+}
+
+/// How an event was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted(Vec<ExecutionId>),
+    Repeated(Vec<ExecutionId>),
+    IdReused,
+    BacklogFull,
+}
+
+/// An attempt on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tried {
+    pub(crate) seq: i64,
+    pub(crate) step: usize,
+    pub(crate) number: i64,
+    pub(crate) verdict: &'static str,
+    pub(crate) started_at: Timestamp,
+    pub(crate) ended_at: Timestamp,
+}
+
+/// An accepted execution.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) account: AccountId,
+    pub(crate) accepted_at: Timestamp,
+    pub(crate) run: Run,
+}
+
+/// How a call about one execution was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Done,
+    WhenAttemptEnds,
+    NotNow,
+    AlreadyEnded(EndState),
+}
+
+/// The tables.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) lease: Lease,
+    pub(crate) schedule: Schedule,
+    pub(crate) mutation: Option<Mutation>,
+    pub(crate) quotas: BTreeMap<AccountId, AccountQuota>,
+    pub(crate) gates: BTreeMap<AccountId, Vec<(Closed, bool)>>,
+    pub(crate) made: BTreeMap<i64, Made>,
+    pub(crate) pending: BTreeMap<i64, (Pending, Lane)>,
+    pub(crate) attempts: Vec<Tried>,
+    pub(crate) endings: Vec<Ending>,
+    receipts: BTreeMap<(AccountId, String), (u8, Vec<ExecutionId>)>,
+    seqs: BTreeMap<ExecutionId, i64>,
+    next: i64,
+    token: i64,
+}
+
+impl World {
+    pub(crate) fn new(now: Timestamp, lease: Lease, schedule: Schedule, mutation: Option<Mutation>) -> Self {
+        Self {
+            now,
+            lease,
+            schedule,
+            mutation,
+            quotas: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            made: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            attempts: Vec::new(),
+            endings: Vec::new(),
+            receipts: BTreeMap::new(),
+            seqs: BTreeMap::new(),
+            next: 1,
+            token: 0,
+        }
+    }
+
+    pub(crate) fn has(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    pub(crate) fn quota(&mut self, account: &AccountId) -> &mut AccountQuota {
+        let unknown = || AccountQuota::unknown(account.clone());
+        self.quotas.entry(account.clone()).or_insert_with(unknown)
+    }
+
+    pub(crate) fn closed(&self, account: &AccountId) -> Gates {
+        let mut gates = Gates::default();
+        for (gate, closed) in self.gates.get(account).into_iter().flatten() {
+            if *closed && !self.has(Mutation::GateIgnored) {
+                gates.close(*gate);
+            }
+        }
+        gates
+    }
+
+    pub(crate) fn stopped(&self, account: &AccountId, lane: &Lane) -> bool {
+        !self.has(Mutation::StopMarkerIgnored) && self.closed(account).stops(lane.automation, lane.generation)
+    }
+
+    pub(crate) fn seq(&self, id: ExecutionId) -> Option<i64> {
+        self.seqs.get(&id).copied()
+    }
+
+    /// What an execution's start costs.
+    pub(crate) fn turn_of(&self, seq: i64) -> Turn {
+        Start::owed(self.made[&seq].run.automation).turn()
+    }
+
+    /// The latest end of an execution.
+    pub(crate) fn ending(&self, seq: i64) -> Option<&Ending> {
+        self.endings.iter().rev().find(|ending| ending.seq == seq)
+    }
+
+    pub(crate) fn accept(&mut self, events: &[Event], room: usize) -> (Vec<Answer>, Vec<Held>) {
+        let accounts: BTreeSet<AccountId> = events.iter().map(|event| event.account.clone()).collect();
+        accounts.iter().for_each(|account| {
+            self.quota(account);
+        });
+        let mut more: BTreeMap<AccountId, i64> = BTreeMap::new();
+        let answers: Vec<Answer> = events.iter().map(|event| self.answer(event, &mut more)).collect();
+        let (token, mut total, mut claims) = (self.next_token(), room, Vec::new());
+        for account in &accounts {
+            let mut quota = self.quota(account).clone();
+            let mut round = Round::begin(&quota, self.now, total);
+            claims.extend(self.pick(&mut quota, &mut round, token));
+            let taken = events
+                .iter()
+                .zip(&answers)
+                .filter(|(event, answer)| event.account == *account && matches!(answer, Answer::Accepted(_)));
+            for run in taken.flat_map(|(event, _)| &event.runs) {
+                claims.extend(self.place(&mut quota, &mut round, run, token));
+            }
+            total = round.room();
+            self.settle(quota, &round);
+        }
+        (answers, claims)
+    }
+
+    fn answer(&mut self, event: &Event, more: &mut BTreeMap<AccountId, i64>) -> Answer {
+        let key = (event.account.clone(), event.id.clone());
+        match self.receipts.get(&key) {
+            Some((digest, _)) if *digest != event.digest => return Answer::IdReused,
+            Some((_, ids)) if !self.has(Mutation::ReceiptForgotten) => return Answer::Repeated(ids.clone()),
+            Some(_) | None => {}
+        }
+        let counted = more.entry(event.account.clone()).or_insert(0);
+        let new = event.runs.iter().filter(|run| !run.plan.deliveries.is_empty()).count();
+        let count = *counted + i64::try_from(new).unwrap();
+        if !self.quotas[&event.account].has_room_for(count) {
+            return Answer::BacklogFull;
+        }
+        *counted = count;
+        let ids: Vec<ExecutionId> = event.runs.iter().map(|run| run.id).collect();
+        self.receipts.insert(key, (event.digest, ids.clone()));
+        Answer::Accepted(ids)
+    }
+
+    /// Places a new execution: it starts now, waits, or has ended already.
+    fn place(&mut self, quota: &mut AccountQuota, round: &mut Round, run: &Run, token: i64) -> Option<Held> {
+        let (seq, now, account) = (self.next, self.now, quota.account.clone());
+        self.next += 1;
+        self.seqs.insert(run.id, seq);
+        self.made.insert(seq, Made { account: account.clone(), accepted_at: now, run: run.clone() });
+        let lane = |webhook| Lane { automation: run.automation, generation: run.generation, webhook };
+        let first = run.plan.deliveries.first();
+        let stopped = first.is_some_and(|first| self.stopped(&account, &lane(first.webhook)));
+        let rejected = first.is_none().then(|| "a dot segment".to_owned());
+        if let Some(end) = ended_at_once(rejected, stopped) {
+            self.endings.push(Ending { seq, number: 1, end, step: 0, started_at: None, at: now });
+            return None;
+        }
+        let (first, start) = (first?, Start::owed(run.automation));
+        let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+        let open = self.closed(&account).lets_through(&lane(first.webhook));
+        let mut row = Pending::accepted(seq, account.to_string(), 0, start, due_at);
+        let starts = round.admit(quota, start.turn(), due_at.is_none(), open);
+        if starts {
+            row.claim(token, now, now.plus(self.lease.length));
+        }
+        let held = starts.then(|| self.held(&account, &row, token));
+        self.pending.insert(seq, (row, lane(first.webhook)));
+        held
+    }
+
+    pub(crate) fn claim(&mut self, account: &AccountId, room: usize) -> Vec<Held> {
+        let Some(mut quota) = self.quotas.get(account).cloned() else { return Vec::new() };
+        let room = room + usize::from(self.has(Mutation::BeyondRoom));
+        let (mut round, token) = (Round::begin(&quota, self.now, room), self.next_token());
+        let claims = self.pick(&mut quota, &mut round, token);
+        self.settle(quota, &round);
+        claims
+    }
+
+    /// Claims the ready work of an account, as far as the round lets it start.
+    fn pick(&mut self, quota: &mut AccountQuota, round: &mut Round, token: i64) -> Vec<Held> {
+        let mut claims = Vec::new();
+        if !round.looks(quota) {
+            return claims;
+        }
+        let (now, account) = (round.now(), quota.account.clone());
+        let early = self.has(Mutation::RetryBeforeDue);
+        for (row, _) in self.of(&account) {
+            let due = row.due_at().is_some_and(|due_at| due_at <= now || early && row.retries > 0);
+            if due {
+                row.stage = Stage::Waiting { start: row.start(), due_at: None };
+            }
+        }
+        let gates = self.closed(&account);
+        for turn in Turn::ALL {
+            let ready = |(row, lane): &(&mut Pending, &Lane)| {
+                let waits = row.hold().is_none() && row.due_at().is_none();
+                waits && row.turn() == turn && gates.lets_through(lane)
+            };
+            let mut ready: Vec<i64> = self.of(&account).filter(ready).map(|(row, _)| row.seq).collect();
+            if self.has(Mutation::NewestFirst) {
+                ready.reverse();
+            }
+            let affordable = round.affordable(quota, turn);
+            ready.truncate(affordable + 1);
+            ready.truncate(round.start(quota, turn, affordable, ready.len()));
+            for seq in ready {
+                let Some((row, _)) = self.pending.get_mut(&seq) else { continue };
+                row.claim(token, now, now.plus(self.lease.length));
+                let row = row.clone();
+                claims.push(self.held(&account, &row, token));
+            }
+        }
+        claims
+    }
+
+    fn of(&mut self, account: &AccountId) -> impl Iterator<Item = (&mut Pending, &Lane)> {
+        let mine = self.pending.values_mut().filter(|(row, _)| row.account == account.as_str());
+        mine.map(|(row, lane)| (row, &*lane))
+    }
+
+    fn held(&self, account: &AccountId, row: &Pending, token: i64) -> Held {
+        Held {
+            account: account.clone(),
+            seq: row.seq,
+            id: self.made[&row.seq].run.id,
+            token,
+            step: row.step,
+            attempt: row.attempt,
+            retries: row.retries,
+            claimed_at: self.now,
+        }
+    }
+
+    fn settle(&mut self, mut quota: AccountQuota, round: &Round) {
+        let mine = self.pending.values().filter(|(row, _)| row.account == quota.account.as_str());
+        let due = mine.filter_map(|(row, _)| row.due_at()).min();
+        quota.wake_at = round.wake_at(&quota, due);
+        self.quotas.insert(quota.account.clone(), quota);
+    }
+
+    const fn next_token(&mut self) -> i64 {
+        self.token += 1;
+        self.token
+    }
+}
