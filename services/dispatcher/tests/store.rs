@@ -26,8 +26,11 @@ mod store {
     mod plans;
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
+    pub(crate) mod replay;
     pub(crate) mod rescue;
     pub(crate) mod retention;
+    #[allow(dead_code, reason = "the simulation's own suite plants bugs and shows figures")]
+    pub(crate) mod simulated;
     pub(crate) mod waits;
 }
 
@@ -163,6 +166,8 @@ cases! {
         a_row_stands_exactly_where_the_machine_has_a_stage_for_it,
         an_end_has_a_reason_exactly_where_it_is_not_a_success,
         an_attempt_is_kept_only_with_how_it_came_out;
+    replay:
+        what_is_simulated_is_what_the_store_does;
     quota_driver:
         random_schedules_start_exactly_what_the_model_admits;
 }

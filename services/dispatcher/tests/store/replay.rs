@@ -1,0 +1,258 @@
+//! What is simulated is what the store does: random schedules carried out on both, with rows compared after every step.
+
+use std::collections::HashMap;
+
+use sluice_dispatcher::claim::{Claim, Finish};
+use sluice_dispatcher::retry::Schedule;
+use sluice_dispatcher::store::{Acceptance, Cancelled, NewEvent, NewExecution, Retried, Store, Work};
+use sluice_domain::{ExecutionId, Span};
+use sluice_storage::Query;
+
+use super::makers::{House, attempt, event_of};
+use super::simulated::schedule::{Deed, Simulation};
+use super::simulated::world::{Answer, Asked, Event, Held, Run};
+
+/// Schedules and steps of each: in CI, and with `SLUICE_TEST_SIZE=full`.
+const SIZES: [(u64, u32); 2] = [(4, 150), (100, 400)];
+
+pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
+    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let (schedules, steps) = SIZES[usize::from(full)];
+    let first = std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds = first.map_or(0..schedules, |seed: u64| seed..seed + 1);
+    for seed in seeds {
+        let schedule = Schedule { retries: 3, first: Span::from_secs(5), ..Schedule::default() };
+        let simulation = Simulation::begin(seed, house.now(), schedule, None, true);
+        let store = house.another_store().await;
+        let mut replay = Replay { house, seed, store, simulation, claims: HashMap::new(), deeds: 0 };
+        replay.carry_out("the beginning").await;
+        for step in 0..steps {
+            let outcome = replay.simulation.step();
+            replay.carry_out(&format!("step {step}")).await;
+            outcome.unwrap();
+        }
+        let outcome = replay.simulation.drain();
+        replay.carry_out("the end").await;
+        outcome.unwrap();
+        replay.store.database().close().await;
+        let (made, deeds) = (replay.simulation.world.made.len(), replay.deeds);
+        println!("seed {seed} on {:?}: {deeds} deeds, {made} executions alike", house.db.backend());
+    }
+}
+
+/// A schedule on both.
+struct Replay<'a> {
+    house: &'a House,
+    seed: u64,
+    store: Store,
+    simulation: Simulation,
+    /// The store's claims by the world's: its execution and token.
+    claims: HashMap<(ExecutionId, i64), Claim>,
+    deeds: usize,
+}
+
+impl Replay<'_> {
+    /// Does to the store what was done to the world, and compares.
+    async fn carry_out(&mut self, when: &str) {
+        for deed in std::mem::take(&mut self.simulation.deeds) {
+            let line = format!("seed {}, {when}: {deed:?}", self.seed);
+            self.one(deed, &line).await;
+            self.deeds += 1;
+        }
+        let (meant, found) = (self.meant(), self.found().await);
+        let differs = meant.iter().zip(&found).find(|(meant, found)| meant != found);
+        assert_eq!(meant.len(), found.len(), "seed {}, {when}: rows", self.seed);
+        assert!(differs.is_none(), "seed {}, {when}: meant and found {differs:#?}", self.seed);
+    }
+
+    async fn one(&mut self, deed: Deed, line: &str) {
+        let store = &self.store;
+        match deed {
+            Deed::At(now) => self.house.db.time.set(now).await,
+            Deed::Accept(events, room, answers, claims) => {
+                let batch: Vec<NewEvent> = events.iter().map(new_event).collect();
+                let accepted = store.accept(&batch, room).await.unwrap();
+                let got: Vec<Answer> = accepted.answers.into_iter().map(answer).collect();
+                assert_eq!(got, answers, "{line}");
+                self.claimed(accepted.claims, &claims, line);
+            }
+            Deed::Claim(account, room, claims) => {
+                let got = store.claim(&account, room).await.unwrap();
+                self.claimed(got, &claims, line);
+            }
+            Deed::Finish(held, tried, next, reported) => {
+                let claim = &self.claims[&(held.id, held.token)];
+                let finish = Finish {
+                    account: claim.account.clone(),
+                    seq: claim.seq,
+                    token: claim.token,
+                    attempt: tried.map(|verdict| attempt(claim, verdict)),
+                    next,
+                };
+                assert_eq!(store.finish(&[finish]).await.unwrap(), [reported], "{line}");
+            }
+            Deed::Rescue(seqs) => {
+                let mut got: Vec<ExecutionId> =
+                    store.rescue().await.unwrap().iter().map(|cut_off| cut_off.execution).collect();
+                let mut meant: Vec<ExecutionId> =
+                    seqs.iter().map(|seq| self.simulation.world.made[seq].run.id).collect();
+                got.sort_unstable();
+                meant.sort_unstable();
+                assert_eq!(got, meant, "{line}");
+            }
+            Deed::Cancel(seq, asked) => {
+                let made = &self.simulation.world.made[&seq];
+                let got = match store.cancel(&made.account, made.run.id).await.unwrap() {
+                    Cancelled::Ended => Asked::Done,
+                    Cancelled::WhenAttemptEnds => Asked::WhenAttemptEnds,
+                    Cancelled::AlreadyEnded(state) => Asked::AlreadyEnded(state),
+                    Cancelled::NotFound => panic!("{line}"),
+                };
+                assert_eq!(got, asked, "{line}");
+            }
+            Deed::Retry(seq, asked) => {
+                let made = &self.simulation.world.made[&seq];
+                let got = match store.retry(&made.account, made.run.id).await.unwrap() {
+                    Retried::Reopened => Asked::Done,
+                    Retried::Final(state) => Asked::AlreadyEnded(state),
+                    Retried::NotEnded | Retried::NothingToSend | Retried::AutomationDeactivated => {
+                        Asked::NotNow
+                    }
+                    Retried::NotFound => panic!("{line}"),
+                };
+                assert_eq!(got, asked, "{line}");
+            }
+            Deed::Stop(account, automation, generation) => {
+                assert!(!store.stop(&account, automation, generation).await.unwrap().more, "{line}");
+            }
+            Deed::Gate(account, webhook, revision, closed) => {
+                assert!(store.put_webhook_gate(&account, webhook, revision, closed).await.unwrap(), "{line}");
+            }
+            Deed::Entitle(account, entitlements) => {
+                assert!(store.apply_entitlements(&account, &entitlements).await.unwrap(), "{line}");
+            }
+            Deed::Restart => {
+                let another = self.house.another_store().await;
+                std::mem::replace(&mut self.store, another).database().close().await;
+            }
+        }
+    }
+
+    fn claimed(&mut self, got: Vec<Claim>, meant: &[Held], line: &str) {
+        let of =
+            |claim: &Claim| (claim.execution, claim.step, claim.attempt, claim.retries, claim.claimed_at);
+        let of_held = |held: &Held| (held.id, held.step, held.attempt, held.retries, held.claimed_at);
+        let (left, right): (Vec<_>, Vec<_>) =
+            (got.iter().map(of).collect(), meant.iter().map(of_held).collect());
+        assert_eq!(left, right, "{line}");
+        for (claim, held) in got.into_iter().zip(meant) {
+            self.claims.insert((held.id, held.token), claim);
+        }
+    }
+
+    /// The world's rows, a line each.
+    fn meant(&self) -> Vec<String> {
+        let world = &self.simulation.world;
+        let id = |seq: &i64| world.made[seq].run.id.to_bytes();
+        let mut lines = Vec::new();
+        for (seq, (row, lane)) in &world.pending {
+            let flat = row.stage.flat();
+            let counts = (row.step, row.attempt, row.retries, row.interruptions, row.ends);
+            let times =
+                (flat.turn, flat.due_at, flat.started_at, flat.cancel, flat.claimed_at, flat.lease_until);
+            lines.push(format!("pending {:02x?} {} {counts:?} {times:?}", id(seq), lane.webhook));
+        }
+        for tried in &world.attempts {
+            let times = (tried.started_at.as_micros(), tried.ended_at.as_micros());
+            let (step, number, verdict) = (tried.step, tried.number, tried.verdict);
+            lines.push(format!("attempt {:02x?} {step} {number} {verdict} {times:?}", id(&tried.seq)));
+        }
+        for ending in &world.endings {
+            let (number, state, step) = (ending.number, ending.end.state.as_str(), ending.step);
+            let times = (ending.started_at.map(|at| at.as_micros()), ending.at.as_micros());
+            lines.push(format!("ending {:02x?} {number} {state} {step} {times:?}", id(&ending.seq)));
+        }
+        for (account, quota) in &world.quotas {
+            let wake_at = quota.wake_at.map(|at| at.as_micros());
+            let tats = quota
+                .limits
+                .as_ref()
+                .map_or((0, 0), |limits| (limits.executions.tat(), limits.notifications.tat()));
+            lines.push(format!("account {account} {} {wake_at:?} {tats:?}", quota.waiting));
+        }
+        lines.sort_unstable();
+        lines
+    }
+
+    /// The store's rows, in the same words.
+    async fn found(&self) -> Vec<String> {
+        let accounts = format!("account LIKE '%-{}'", self.seed);
+        let mut lines = Vec::new();
+        let rows = |what: &str, from: &str| {
+            let select = format!("SELECT {what} FROM {from} WHERE e.{accounts}");
+            async move { self.store.database().read().all(&select, vec![]).await.unwrap() }
+        };
+        let from = "pending p JOIN execution e ON e.seq = p.seq JOIN lane l ON l.lane = p.lane";
+        for row in rows("e.id, l.webhook, p.*", from).await {
+            let of = |column: &str| row.get::<i64>(column).unwrap();
+            let some = |column: &str| row.get::<Option<i64>>(column).unwrap();
+            let counts = (of("step"), of("attempt"), of("retries"), of("interruptions"), of("ends"));
+            let (started_at, claimed_at, lease_until) =
+                (some("started_at"), some("claimed_at"), some("lease_until"));
+            let times = (of("turn"), of("due_at"), started_at, of("cancel"), claimed_at, lease_until);
+            let (id, webhook): (Vec<u8>, String) = (row.get("id").unwrap(), row.get("webhook").unwrap());
+            lines.push(format!("pending {id:02x?} {webhook} {counts:?} {times:?}"));
+        }
+        for row in rows("e.id, a.*", "attempt a JOIN execution e ON e.seq = a.seq").await {
+            let of = |column: &str| row.get::<i64>(column).unwrap();
+            let (id, verdict): (Vec<u8>, String) = (row.get("id").unwrap(), row.get("verdict").unwrap());
+            let (step, number, times) = (of("step"), of("number"), (of("started_at"), of("ended_at")));
+            lines.push(format!("attempt {id:02x?} {step} {number} {verdict} {times:?}"));
+        }
+        for row in rows("e.id, x.*", "ending x JOIN execution e ON e.seq = x.seq").await {
+            let of = |column: &str| row.get::<i64>(column).unwrap();
+            let (id, state): (Vec<u8>, String) = (row.get("id").unwrap(), row.get("state").unwrap());
+            let times = (row.get::<Option<i64>>("started_at").unwrap(), of("at"));
+            lines.push(format!("ending {id:02x?} {} {state} {} {times:?}", of("number"), of("step")));
+        }
+        for row in rows("e.*", "account e").await {
+            let of = |column: &str| row.get::<i64>(column).unwrap();
+            let (account, wake_at): (String, Option<i64>) =
+                (row.get("account").unwrap(), row.get("wake_at").unwrap());
+            let tats = (of("rate_tat_ns"), of("notice_tat_ns"));
+            lines.push(format!("account {account} {} {wake_at:?} {tats:?}", of("waiting")));
+        }
+        lines.sort_unstable();
+        lines
+    }
+}
+
+fn new_event(event: &Event) -> NewEvent {
+    let executions = event.runs.iter().map(new_execution).collect();
+    let fresh = event_of(&event.account, &event.id, executions);
+    NewEvent { digest: [event.digest; 32], ..fresh }
+}
+
+fn new_execution(run: &Run) -> NewExecution {
+    let work = if run.plan.deliveries.is_empty() {
+        Work::Rejected("a dot segment".into())
+    } else {
+        Work::Deliver(run.plan.clone())
+    };
+    NewExecution {
+        id: run.id,
+        automation: run.automation,
+        automation_version: 1,
+        generation: run.generation,
+        work,
+    }
+}
+
+fn answer(acceptance: Acceptance) -> Answer {
+    match acceptance {
+        Acceptance::Accepted(ids) => Answer::Accepted(ids),
+        Acceptance::Repeated(ids) => Answer::Repeated(ids),
+        Acceptance::IdReused => Answer::IdReused,
+        Acceptance::BacklogFull { .. } => Answer::BacklogFull,
+    }
+}
