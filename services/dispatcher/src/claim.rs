@@ -1,6 +1,6 @@
 //! The right to try one delivery now, held by one owner until its lease ends.
 
-use sluice_domain::{AccountId, ExecutionId, Span, Timestamp};
+use sluice_domain::{AccountId, ExecutionId, Span, Timestamp, WebhookId};
 
 use crate::attempt::Attempt;
 use crate::change::{Change, Then, What};
@@ -32,6 +32,13 @@ pub struct Claim {
     pub token: i64,
     /// When it was claimed, by the database's clock.
     pub claimed_at: Timestamp,
+}
+
+impl Claim {
+    /// Whom it is to be sent to.
+    pub fn webhook(&self) -> Option<WebhookId> {
+        self.plan.deliveries.get(self.step).map(|delivery| delivery.webhook)
+    }
 }
 
 /// An attempt whose owner died or stalled, as it was found when its lease was over.

@@ -7,7 +7,8 @@
 //!   [`schedule`]: which of it starts;
 //!   [`gate`]: what holds work back without touching it; [`trace`]: the trace it is found by;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
-//! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`redaction`]: what history may show;
+//! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
+//!   have under way; [`redaction`]: what history may show;
 //!   [`feed`]: what the registry tells.
 //!
 //! The doors, each to one outside thing: [`store`] (the tables), [`worker`] (what runs by itself), [`delivery`] (receivers),
@@ -30,6 +31,7 @@ pub mod pending;
 pub mod plan;
 pub mod quota;
 pub mod rate;
+pub mod receiver;
 pub mod redaction;
 pub mod retry;
 pub mod schedule;

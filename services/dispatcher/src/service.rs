@@ -78,7 +78,7 @@ impl Dispatcher {
         let registry = RegistryClient::new(registry);
         let targets = Targets::new(registry.clone());
         let (alarm, sweep, slots) =
-            (Alarm::default(), Sweeping::default(), Slots::new(config.delivery.in_flight));
+            (Alarm::default(), Sweeping::default(), Slots::new(config.delivery.in_flight, clock.clone()));
 
         let nothing_under_way = Shutdown::new();
         let reporting =

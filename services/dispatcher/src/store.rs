@@ -15,6 +15,7 @@ mod endings;
 mod executions;
 mod finish;
 mod gates;
+mod heads;
 mod history;
 mod horizon;
 mod hot;
@@ -39,6 +40,7 @@ use tokio::sync::Notify;
 
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
 pub use changes::{Kept, Revision};
+pub use claim::Claimed;
 pub use control::{Cancelled, Retried};
 pub use history::{ExecutionPage, Filter, StateFilter};
 pub use horizon::Horizon;

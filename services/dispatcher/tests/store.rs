@@ -26,6 +26,7 @@ mod store {
     mod plans;
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
+    pub(crate) mod receivers;
     pub(crate) mod replay;
     pub(crate) mod rescue;
     pub(crate) mod retention;
@@ -116,6 +117,12 @@ cases! {
         an_opened_execution_is_kept_however_old_its_first_end_is,
         many_are_pruned_step_by_step,
         an_event_is_new_again_once_its_receipt_is_pruned;
+    receivers:
+        a_claim_takes_of_each_receiver_what_it_may_have_oldest_first_and_leaves_the_rest_untouched,
+        a_claim_beyond_what_any_receiver_may_have_is_cut_there,
+        what_arrives_for_a_full_receiver_waits_and_what_arrives_for_others_starts,
+        what_was_left_for_a_full_receiver_is_looked_at_again_in_any_case,
+        a_gate_and_a_full_receiver_hold_back_each_their_own;
     rescue:
         an_interrupted_attempt_is_kept_and_uses_no_retry,
         an_attempt_that_its_owner_cut_off_uses_no_retry_and_counts_as_interrupted,

@@ -15,6 +15,7 @@ use crate::gate::{Gates, Lane};
 use crate::pending::{Pending, Start};
 use crate::plan::Plan;
 use crate::quota::AccountQuota;
+use crate::receiver::{Held, Share};
 use crate::schedule::Round;
 use crate::transition::{Ending, ended_at_once};
 
@@ -81,12 +82,14 @@ pub struct Room {
     /// In all.
     pub total: usize,
     /// Of each account; one that is absent may have it all.
-    pub shares: HashMap<AccountId, usize>,
+    pub shares: HashMap<AccountId, Share>,
 }
 
 impl Room {
-    fn share(&self, account: &AccountId) -> usize {
-        self.shares.get(account).copied().unwrap_or(self.total)
+    /// An account's share, once others of the batch have left so many seats.
+    fn share(&self, account: &AccountId, left: usize) -> Share {
+        let share = self.shares.get(account).cloned().unwrap_or_else(|| self.total.into());
+        Share { seats: share.seats.min(left), ..share }
     }
 }
 
@@ -103,6 +106,8 @@ pub struct Accepted {
     pub answers: Vec<Acceptance>,
     /// What is to be sent now.
     pub claims: Vec<Claim>,
+    /// Accounts of which work was left for receivers that are full.
+    pub held: Vec<(AccountId, Held)>,
 }
 
 impl NewEvent {
@@ -134,13 +139,14 @@ struct Rows {
     pending: Vec<Pending>,
     endings: Vec<Ending>,
     claims: Vec<Claim>,
+    held: Vec<(AccountId, Held)>,
     changes: Changes,
 }
 
 impl Rows {
     fn under(token: i64) -> Self {
-        let changes = Changes::default();
-        Self { token, pending: Vec::new(), endings: Vec::new(), claims: Vec::new(), changes }
+        let (changes, held) = (Changes::default(), Vec::new());
+        Self { token, pending: Vec::new(), endings: Vec::new(), claims: Vec::new(), held, changes }
     }
 }
 
@@ -174,7 +180,8 @@ impl Store {
         let mut written = Rows::under(token);
         for (account, quota) in &mut quotas {
             let gates = closed.get(account).unwrap_or(&none);
-            let share = room.share(account).min(total);
+            let share = room.share(account, total);
+            let seats = share.seats;
             let mut round = Round::begin(quota, now, share);
             let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
             let older = self.load(&tx, account, &seqs, token, now).await?;
@@ -183,13 +190,17 @@ impl Store {
             let fresh = by_account.remove(account).unwrap_or_default();
             self.place(&tx, quota, fresh, gates, &mut round, &mut written).await?;
             quota.wake_at = wake_at_with(&tx, quota, &round, &written.pending).await?;
-            total -= share - round.room();
+            total -= seats - round.room();
+            let held = round.held();
+            if !held.receivers.is_empty() {
+                written.held.push((account.clone(), Held { all: false, ..held }));
+            }
         }
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &written.changes, now).await?;
-        Ok(Accepted { answers, claims: written.claims })
+        Ok(Accepted { answers, claims: written.claims, held: written.held })
     }
 
     /// Places each new execution of an account: it starts now, waits, or has ended already.
@@ -225,7 +236,8 @@ impl Store {
             let lane_number = numbering.number(&execution.account, &lane).await?;
             let name = execution.account.as_str().to_owned();
             let mut row = Pending::accepted(seq, name, lane_number, start, due_at);
-            let starts = round.admit(quota, start.turn(), due_at.is_none(), gates.lets_through(&lane));
+            let ready = due_at.is_none() && gates.lets_through(&lane);
+            let starts = round.admit(quota, start.turn(), lane.webhook, ready);
             let change = match due_at {
                 _ if starts => accepted(1, Then::Runs),
                 Some(due_at) => accepted(0, Then::Waits(due_at)),

@@ -6,11 +6,12 @@ use sluice_domain::{AccountId, Span, Timestamp};
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, executions, gates, lanes, sql, whole};
+use super::{Result, Store, accounts, executions, gates, heads, lanes, sql, whole};
 use crate::change::Changes;
 use crate::claim::Claim;
 use crate::gate::Gates;
 use crate::quota::AccountQuota;
+use crate::receiver::{Held, Share};
 use crate::schedule::Round;
 use crate::turn::Turn;
 
@@ -18,6 +19,15 @@ use crate::turn::Turn;
 const PROMOTED_AT_ONCE: i64 = 1_000;
 /// How many lanes one statement asks.
 const LANES_AT_ONCE: usize = 50;
+
+/// What a claim brought.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// What is to be sent now.
+    pub claims: Vec<Claim>,
+    /// The receivers that were full; nothing where another replica is at the account's work.
+    pub held: Option<Held>,
+}
 
 impl Store {
     /// Accounts that have something to do, the longest waiting first.
@@ -43,22 +53,23 @@ impl Store {
         Ok((reader.now().await?, next.map(Timestamp::from_micros)))
     }
 
-    /// Claims up to `room` deliveries of one account; none while another replica is at its work.
+    /// Claims of one account as much as its share allows; nothing while another replica is at its work.
     ///
     /// # Errors
     /// When the database does not answer; nothing is claimed then, or the lease ends it.
-    pub async fn claim(&self, account: &AccountId, room: usize) -> Result<Vec<Claim>> {
-        whole!(self.claim_once(account, room))
+    pub async fn claim(&self, account: &AccountId, share: impl Into<Share> + Send) -> Result<Claimed> {
+        let share = share.into();
+        whole!(self.claim_once(account, share.clone()))
     }
 
-    async fn claim_once(&self, account: &AccountId, room: usize) -> Result<Vec<Claim>> {
+    async fn claim_once(&self, account: &AccountId, share: Share) -> Result<Claimed> {
         let tx = self.database.write().await?;
-        let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Vec::new()) };
+        let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Claimed::default()) };
         let quota = &mut quota;
         let now = tx.now().await?;
         let closed = gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
         let token = self.token();
-        let mut round = Round::begin(quota, now, room);
+        let mut round = Round::begin(quota, now, share);
         let seqs = self.pick(&tx, quota, &closed, &mut round, token).await?;
         quota.wake_at = wake_at(&tx, quota, &round).await?;
         accounts::save(&tx, [&*quota]).await?;
@@ -66,7 +77,7 @@ impl Store {
         let mut changes = Changes::default();
         claims.iter().for_each(|claim| changes.add(account, claim.change()));
         self.commit(tx, &changes, now).await?;
-        Ok(claims)
+        Ok(Claimed { claims, held: Some(round.held()) })
     }
 
     /// Looks at an account's work again only after that long.
@@ -104,11 +115,24 @@ impl Store {
         if i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE {
             round.leaves_due();
         }
-        let open = self.open_lanes(tx, &account, closed).await?;
+        let by_receiver = match round.asks_receivers() {
+            true => Some(heads::Lanes::open(tx, &account, closed).await?),
+            false => None,
+        };
+        let open = if by_receiver.is_some() { None } else { self.open_lanes(tx, &account, closed).await? };
         for turn in Turn::ALL {
             let affordable = round.affordable(quota, turn);
-            let mut seqs = heads(tx, &account, open.as_deref(), turn, affordable + 1).await?;
-            seqs.truncate(round.start(quota, turn, affordable, seqs.len()));
+            let mut seqs = match &by_receiver {
+                Some(lanes) => {
+                    let found = lanes.heads(tx, turn, affordable, round).await?;
+                    round.start_by_receiver(quota, turn, affordable, found)
+                }
+                None => {
+                    let mut seqs = heads(tx, &account, open.as_deref(), turn, affordable + 1).await?;
+                    seqs.truncate(round.start(quota, turn, affordable, seqs.len()));
+                    seqs
+                }
+            };
             self.mark(tx, &seqs, now, token).await?;
             picked.append(&mut seqs);
         }

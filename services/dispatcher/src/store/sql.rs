@@ -45,7 +45,7 @@ pub(super) fn heads(backend: Backend, columns: &str) -> String {
     )
 }
 
-/// The same of one lane, for use within a `UNION ALL`.
+/// The same of one lane, with the lane, for use within a `UNION ALL`.
 pub(super) fn lane_heads(backend: Backend, lane: i64, turn: i64, limit: usize) -> String {
     let (of, order) = match backend {
         Backend::Sqlite => (format!("lane = {lane} AND turn = {turn} AND due_at = 0"), "seq"),
@@ -55,7 +55,7 @@ pub(super) fn lane_heads(backend: Backend, lane: i64, turn: i64, limit: usize) -
         }
     };
     format!(
-        "SELECT seq FROM (SELECT seq FROM pending WHERE {of} AND token IS NULL ORDER BY {order} LIMIT {limit}) AS lane_{lane}"
+        "SELECT seq, lane FROM (SELECT seq, lane FROM pending WHERE {of} AND token IS NULL ORDER BY {order} LIMIT {limit}) AS lane_{lane}"
     )
 }
 

@@ -9,6 +9,7 @@ use sluice_telemetry::{Kind, Span};
 
 use super::send::Sending;
 use super::{Alarm, Slots};
+use crate::receiver::Share;
 use crate::store::{Acceptance, Accepted, NewEvent, Room, Store};
 
 /// The most events that share a transaction.
@@ -86,12 +87,13 @@ impl Means {
         let room = self.room(events);
         let since = self.clock.now();
         match self.store.accept(events, room).await {
-            Ok(Accepted { answers, claims }) => {
+            Ok(Accepted { answers, claims, held }) => {
                 let wanted: usize = events.iter().map(|event| event.executions.len()).sum();
                 if claims.len() < wanted {
                     self.alarm.ring();
                 }
                 self.sending.send(claims, &self.slots, since);
+                held.iter().for_each(|(account, held)| self.slots.hold(account, held));
                 answers.into_iter().map(Ok).collect()
             }
             Err(error) if !error.is_transient() && events.len() > 1 => {
@@ -103,7 +105,8 @@ impl Means {
         }
     }
 
-    /// What may be claimed with these events: of each account as much as it brings, as far as its share of the seats goes.
+    /// What may be claimed with these events: of each account as much as it brings, as far as its share of the seats and its
+    /// receivers go.
     fn room(&self, events: &[NewEvent]) -> Room {
         if self.resting.is_triggered() {
             return Room::default();
@@ -112,9 +115,12 @@ impl Means {
         for event in events {
             *shares.entry(event.account.clone()).or_insert(0) += event.executions.len();
         }
-        for (account, share) in &mut shares {
-            *share = (*share).min(self.slots.share(account));
-        }
+        let shares = shares.into_iter().map(|(account, wanted)| {
+            let share = self.slots.share_of_new(&account);
+            let seats = share.seats.min(wanted);
+            (account, Share { seats, ..share })
+        });
+        let shares = shares.collect();
         Room { total: self.slots.free(), shares }
     }
 }

@@ -58,7 +58,7 @@ impl Sending {
     pub fn send(&self, claims: Vec<Claim>, slots: &Slots, since: Timestamp) {
         let send_by = since.plus(self.means.lease.send_within);
         for claim in claims {
-            let seat = slots.take(&claim.account);
+            let seat = slots.take(&claim);
             let means = Arc::clone(&self.means);
             self.tasks.spawn(async move {
                 means.one(claim, send_by).await;

@@ -1,30 +1,48 @@
 //! How much may be claimed and not yet reported by this process: a bounded number of seats, of which no account gets more than its
-//! share once they become few.
+//! share once they become few, and no receiver more than it answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sluice_domain::AccountId;
+use sluice_domain::{AccountId, Timestamp, WebhookId};
+use sluice_runtime::Clock;
 use tokio::sync::Notify;
+
+use crate::claim::Claim;
+use crate::receiver::{Begun, Held, Openings, Receiver, Seats, Share};
 
 /// The part of all seats that one account may have while more than half are taken.
 const SHARE: usize = 8;
+/// How many receivers are known although nothing is under way to them, before those are forgotten.
+const KNOWN: usize = 20_000;
 
-/// The seats of a process.
+/// The seats of a process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Slots(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     total: usize,
+    clock: Clock,
     taken: Mutex<Taken>,
     freed: Notify,
+    opened: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    by_account: HashMap<AccountId, usize>,
+    /// How many receivers are known.
+    known: usize,
+    by_account: HashMap<AccountId, Account>,
+    /// Receivers for which ready work was left, and when that was seen.
+    held: HashMap<AccountId, HashMap<WebhookId, Timestamp>>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    own: usize,
+    receivers: HashMap<WebhookId, Receiver>,
 }
 
 /// One seat that is taken; dropping it frees it.
@@ -32,12 +50,14 @@ struct Taken {
 pub struct Seat {
     slots: Slots,
     account: AccountId,
+    receiver: Option<(WebhookId, Begun)>,
 }
 
 impl Slots {
     /// This many seats.
-    pub fn new(total: usize) -> Self {
-        Self(Arc::new(Shared { total, taken: Mutex::default(), freed: Notify::new() }))
+    pub fn new(total: usize, clock: Clock) -> Self {
+        let (freed, opened) = (Notify::new(), Notify::new());
+        Self(Arc::new(Shared { total, clock, taken: Mutex::default(), freed, opened }))
     }
 
     /// How many seats are free.
@@ -45,21 +65,98 @@ impl Slots {
         self.0.total.saturating_sub(self.taken().all)
     }
 
-    /// How many of them this account may have now.
-    pub fn share(&self, account: &AccountId) -> usize {
-        let taken = self.taken();
-        let free = self.0.total.saturating_sub(taken.all);
-        let limit = if free * 2 > self.0.total { self.0.total / 2 } else { self.0.total / SHARE };
-        let own = taken.by_account.get(account).copied().unwrap_or(0);
-        limit.max(1).saturating_sub(own).min(free)
+    /// What may be claimed of what waits.
+    pub fn share(&self, account: &AccountId) -> Share {
+        let (taken, now) = (&mut *self.taken(), self.0.clock.now());
+        let seats = self.seats(taken);
+        let mut openings = Openings::of_unknown(seats);
+        let Some(account) = taken.by_account.get_mut(account) else {
+            return Share { seats: limit(seats).min(seats.free), openings, looks: false };
+        };
+        let mut stuck = 0;
+        for (webhook, receiver) in &mut account.receivers {
+            stuck += receiver.stuck(now);
+            openings.set(*webhook, receiver.opening(now, seats));
+        }
+        // What hangs keeps no seat from what does not, as long as the account has no more than it could have had in good times.
+        let moving = limit(seats).saturating_sub(account.own.saturating_sub(stuck));
+        let most = (seats.total - seats.total / 4).saturating_sub(account.own);
+        Share { seats: moving.min(most).min(seats.free), openings, looks: false }
+    }
+
+    /// What may be claimed of what arrives: nothing for receivers for which older work was left.
+    pub fn share_of_new(&self, account: &AccountId) -> Share {
+        let mut share = self.share(account);
+        if let Some(held) = self.taken().held.get(account) {
+            held.keys().for_each(|webhook| share.openings.set(*webhook, 0));
+        }
+        share
     }
 
     /// Takes a seat, also beyond the limits: what is claimed has to sit somewhere.
-    pub fn take(&self, account: &AccountId) -> Seat {
-        let mut taken = self.taken();
+    pub fn take(&self, claim: &Claim) -> Seat {
+        let (taken, now) = (&mut *self.taken(), self.0.clock.now());
         taken.all += 1;
-        *taken.by_account.entry(account.clone()).or_insert(0) += 1;
-        Seat { slots: self.clone(), account: account.clone() }
+        if taken.known > KNOWN {
+            taken.forget_idle();
+        }
+        let account = match taken.by_account.get_mut(&claim.account) {
+            Some(account) => account,
+            None => taken.by_account.entry(claim.account.clone()).or_default(),
+        };
+        account.own += 1;
+        let receiver = claim.webhook().map(|webhook| {
+            let receiver = account.receivers.entry(webhook).or_insert_with(|| {
+                taken.known += 1;
+                Receiver::default()
+            });
+            (webhook, receiver.take(now))
+        });
+        Seat { slots: self.clone(), account: claim.account.clone(), receiver }
+    }
+
+    /// Notes the receivers for which a claim left ready work, and forgets those for which it found none any more.
+    pub fn hold(&self, account: &AccountId, held: &Held) {
+        let mut taken = self.taken();
+        if held.receivers.is_empty() && !taken.held.contains_key(account) {
+            return;
+        }
+        let known = taken.held.entry(account.clone()).or_default();
+        if held.all {
+            known.retain(|_, seen| *seen > held.at);
+        }
+        for webhook in &held.receivers {
+            let seen = known.entry(*webhook).or_insert(held.at);
+            *seen = held.at.max(*seen);
+        }
+        if known.is_empty() {
+            taken.held.remove(account);
+        }
+    }
+
+    /// Forgets that work of an account was left: it can't be claimed.
+    pub fn forget(&self, account: &AccountId) {
+        self.taken().held.remove(account);
+    }
+
+    /// Accounts of which work was left for receivers that may have some now.
+    pub fn openable(&self) -> Vec<AccountId> {
+        let (taken, now) = (&mut *self.taken(), self.0.clock.now());
+        let seats = self.seats(taken);
+        let (held, by_account) = (&taken.held, &mut taken.by_account);
+        let mut open = Vec::new();
+        for (account, webhooks) in held {
+            let mut receivers = by_account.get_mut(account).map(|account| &mut account.receivers);
+            let mut opens =
+                |webhook| match receivers.as_mut().and_then(|receivers| receivers.get_mut(webhook)) {
+                    Some(receiver) => receiver.opening(now, seats) > 0,
+                    None => seats.free > 0,
+                };
+            if webhooks.keys().any(&mut opens) {
+                open.push(account.clone());
+            }
+        }
+        open
     }
 
     /// Waits until a seat was freed.
@@ -67,59 +164,68 @@ impl Slots {
         self.0.freed.notified().await;
     }
 
+    /// Waits until a seat was freed of a receiver for which work was left.
+    pub async fn opened(&self) {
+        self.0.opened.notified().await;
+    }
+
+    fn seats(&self, taken: &Taken) -> Seats {
+        Seats { total: self.0.total, free: self.0.total.saturating_sub(taken.all) }
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Taken {
+    /// Forgets how receivers did to which nothing is under way.
+    fn forget_idle(&mut self) {
+        self.by_account.retain(|_, account| {
+            account.receivers.retain(|_, receiver| !receiver.is_idle());
+            !account.is_nothing()
+        });
+        self.known = self.by_account.values().map(|account| account.receivers.len()).sum();
+    }
+}
+
+impl Account {
+    fn is_nothing(&self) -> bool {
+        self.own == 0 && self.receivers.is_empty()
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.slots.taken();
+        let shared = &self.slots.0;
+        let (taken, now) = (&mut *self.slots.taken(), shared.clock.now());
         taken.all = taken.all.saturating_sub(1);
-        if let Some(own) = taken.by_account.get_mut(&self.account) {
-            *own -= 1;
-            if *own == 0 {
-                taken.by_account.remove(&self.account);
+        let Some(account) = taken.by_account.get_mut(&self.account) else { return };
+        account.own = account.own.saturating_sub(1);
+        if let Some((webhook, begun)) = self.receiver
+            && let Some(receiver) = account.receivers.get_mut(&webhook)
+        {
+            receiver.free(begun, now, shared.total);
+            if receiver.is_forgettable() {
+                account.receivers.remove(&webhook);
+                taken.known = taken.known.saturating_sub(1);
+            }
+            if taken.held.get(&self.account).is_some_and(|held| held.contains_key(&webhook)) {
+                shared.opened.notify_one();
             }
         }
-        drop(taken);
-        self.slots.0.freed.notify_one();
+        if account.is_nothing() {
+            taken.by_account.remove(&self.account);
+        }
+        shared.freed.notify_one();
     }
+}
+
+/// How many seats one account may have: half of all while more than that are free, an eighth else.
+fn limit(seats: Seats) -> usize {
+    let limit = if seats.free * 2 > seats.total { seats.total / 2 } else { seats.total / SHARE };
+    limit.max(1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account(name: &str) -> AccountId {
-        name.parse().unwrap()
-    }
-
-    #[test]
-    fn one_account_leaves_seats_for_the_others_and_they_come_back() {
-        let (slots, flood, other) = (Slots::new(16), account("flood"), account("other"));
-        let mut seats = Vec::new();
-        while slots.share(&flood) > 0 {
-            seats.push(slots.take(&flood));
-        }
-        assert_eq!(seats.len(), 8, "half of all while the rest is free");
-        assert_eq!(slots.share(&other), 2, "an eighth from then on");
-        drop(seats);
-        assert_eq!((slots.free(), slots.share(&other)), (16, 8));
-    }
-
-    #[test]
-    fn a_single_seat_can_be_had() {
-        let (slots, acme) = (Slots::new(1), account("acme"));
-        assert_eq!(slots.share(&acme), 1);
-        let _seat = slots.take(&acme);
-        assert_eq!((slots.share(&acme), slots.free()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_freed_seat_is_told() {
-        let slots = Slots::new(1);
-        drop(slots.take(&account("acme")));
-        slots.freed().await;
-    }
-}
+mod tests;

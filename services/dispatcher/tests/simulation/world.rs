@@ -222,9 +222,9 @@ impl World {
         }
         let (first, start) = (first?, Start::owed(run.automation));
         let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
-        let open = self.closed(&account).lets_through(&lane(first.webhook));
+        let ready = due_at.is_none() && self.closed(&account).lets_through(&lane(first.webhook));
         let mut row = Pending::accepted(seq, account.to_string(), 0, start, due_at);
-        let starts = round.admit(quota, start.turn(), due_at.is_none(), open);
+        let starts = round.admit(quota, start.turn(), first.webhook, ready);
         if starts {
             row.claim(token, now, now.plus(self.lease.length));
         }

@@ -203,7 +203,7 @@ pub(crate) async fn one_account_of_a_batch_does_not_take_what_another_brought(ho
     assert!(house.store.apply_entitlements(&other, &unlimited(1)).await.unwrap());
     house.queue(&events("old", 20)).await;
     let batch = [event("new", vec![run(1, 1)]), event_of(&other, "new", vec![run(1, 1)])];
-    let shares = [(house.acme.clone(), 1), (other.clone(), 1)].into();
+    let shares = [(house.acme.clone(), 1.into()), (other.clone(), 1.into())].into();
     let claims = house.store.accept(&batch, Room { total: 2, shares }).await.unwrap().claims;
     let accounts: Vec<_> = claims.iter().map(|claim| claim.account.clone()).collect();
     assert_eq!(accounts, [house.acme.clone(), other]);
@@ -287,7 +287,7 @@ pub(crate) async fn two_owners_that_accept_and_claim_at_once_keep_the_quota(hous
     let claiming = tokio::spawn(async move {
         let mut claims = Vec::new();
         for _ in 0..20 {
-            claims.extend(theirs.claim(&acme, 2).await.unwrap());
+            claims.extend(theirs.claim(&acme, 2).await.unwrap().claims);
         }
         claims
     });

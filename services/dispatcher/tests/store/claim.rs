@@ -100,7 +100,7 @@ pub(crate) async fn two_owners_claim_disjoint_sets(house: &House) {
         tokio::spawn(async move {
             let mut claims = Vec::new();
             for _ in 0..8 {
-                claims.extend(store.claim(&acme, 7).await.unwrap());
+                claims.extend(store.claim(&acme, 7).await.unwrap().claims);
             }
             claims
         })

@@ -71,7 +71,7 @@ impl House {
     }
 
     pub(crate) async fn claim(&self, room: usize) -> Vec<Claim> {
-        self.store.claim(&self.acme, room).await.unwrap()
+        self.store.claim(&self.acme, room).await.unwrap().claims
     }
 
     /// Claims what must be one delivery.

@@ -179,7 +179,7 @@ impl<'a> Schedule<'a> {
 
     async fn claim(&mut self, account: usize, room: usize) {
         let account = self.accounts[account].clone();
-        let claims = self.store.claim(&account, room).await.unwrap();
+        let claims = self.store.claim(&account, room).await.unwrap().claims;
         let meant = self.model.claim(&account, self.now(), room, self.lease_end());
         self.compare(&format!("a claim of {account}"), &claimed(&claims), &meant);
         self.held.extend(claims);

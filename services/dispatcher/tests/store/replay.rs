@@ -77,7 +77,7 @@ impl Replay<'_> {
                 self.claimed(accepted.claims, &claims, line);
             }
             Deed::Claim(account, room, claims) => {
-                let got = store.claim(&account, room).await.unwrap();
+                let got = store.claim(&account, room).await.unwrap().claims;
                 self.claimed(got, &claims, line);
             }
             Deed::Finish(held, tried, next, reported) => {

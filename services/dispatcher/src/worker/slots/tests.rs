@@ -1,0 +1,128 @@
+use sluice_domain::{ExecutionId, Span};
+use sluice_runtime::ManualClock;
+
+use super::*;
+use crate::plan::{Delivery, Plan};
+
+const START: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+fn slots(total: usize) -> (Slots, ManualClock) {
+    let (clock, hand) = Clock::manual(START);
+    (Slots::new(total, clock), hand)
+}
+
+fn account(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+fn webhook(number: u8) -> WebhookId {
+    WebhookId::from_bytes([number; 16])
+}
+
+fn claim(account: &AccountId, number: u8) -> Claim {
+    let delivery = Delivery {
+        id: sluice_domain::DeliveryId::from_bytes([1; 16]),
+        webhook: webhook(number),
+        delay: Span::ZERO,
+        method: "POST".into(),
+        url_suffix: String::new(),
+        headers: vec![],
+        content_type: String::new(),
+        body: bytes::Bytes::new(),
+    };
+    Claim {
+        account: account.clone(),
+        seq: 1,
+        execution: ExecutionId::from_bytes([1; 16]),
+        cause: None,
+        traceparent: String::new(),
+        plan: Plan { deliveries: vec![delivery] },
+        step: 0,
+        attempt: 1,
+        retries: 0,
+        token: 1,
+        claimed_at: START,
+    }
+}
+
+/// Takes as many seats as the account may have for this webhook.
+fn fill(slots: &Slots, account: &AccountId, number: u8) -> Vec<Seat> {
+    let mut seats = Vec::new();
+    loop {
+        let share = slots.share(account);
+        if share.seats == 0 || share.openings.of(webhook(number)) == 0 {
+            return seats;
+        }
+        seats.push(slots.take(&claim(account, number)));
+    }
+}
+
+#[test]
+fn one_account_leaves_seats_for_the_others_and_they_come_back() {
+    let ((slots, _), flood, other) = (slots(16), account("flood"), account("other"));
+    let seats = fill(&slots, &flood, 1);
+    assert_eq!(seats.len(), 8, "half of all while the rest is free");
+    assert_eq!(slots.share(&other).seats, 2, "an eighth from then on");
+    drop(seats);
+    assert_eq!((slots.free(), slots.share(&other).seats), (16, 8));
+}
+
+#[test]
+fn a_single_seat_can_be_had() {
+    let ((slots, _), acme) = (slots(1), account("acme"));
+    let seats = fill(&slots, &acme, 1);
+    assert_eq!((seats.len(), slots.share(&acme).seats, slots.free()), (1, 0, 0));
+}
+
+#[test]
+fn a_receiver_that_hangs_leaves_its_account_most_of_its_share_and_never_more_than_three_quarters() {
+    let ((slots, hand), acme) = (slots(1_024), account("acme"));
+    let hung = fill(&slots, &acme, 1);
+    assert_eq!((hung.len(), slots.share(&acme).seats), (60, 452));
+    hand.advance(Span::from_secs(2));
+    assert_eq!((slots.share(&acme).seats, slots.share(&acme).openings.of(webhook(2))), (512, 60));
+    let mut all = Vec::new();
+    for number in 2..200 {
+        all.extend(fill(&slots, &acme, number));
+        hand.advance(Span::from_secs(2));
+    }
+    assert_eq!(slots.free(), 256, "however many of its receivers hang");
+    assert!(slots.share(&account("other")).seats > 100);
+}
+
+#[test]
+fn work_that_was_left_is_offered_again_when_its_receiver_has_room_and_what_arrives_waits_behind_it() {
+    let ((slots, _), acme) = (slots(1_024), account("acme"));
+    let mut seats = fill(&slots, &acme, 1);
+    let held = |receivers: &[u8], at: i64| Held {
+        receivers: receivers.iter().map(|number| webhook(*number)).collect(),
+        at: START.plus(Span::from_micros(at)),
+        all: true,
+    };
+    slots.hold(&acme, &held(&[1], 5));
+    assert_eq!(slots.openable(), []);
+    seats.truncate(30);
+    assert_eq!(slots.openable(), std::slice::from_ref(&acme));
+    assert_eq!(slots.share_of_new(&acme).openings.of(webhook(1)), 0);
+    assert!(slots.share(&acme).openings.of(webhook(1)) > 0);
+    slots.hold(&acme, &held(&[], 4));
+    assert_eq!(slots.openable().len(), 1, "what was seen earlier does not count");
+    slots.hold(&acme, &held(&[], 6));
+    assert_eq!(slots.openable(), []);
+    assert!(slots.share_of_new(&acme).openings.of(webhook(1)) > 0);
+}
+
+#[test]
+fn nothing_is_kept_of_an_account_that_is_done() {
+    let ((slots, _), acme) = (slots(16), account("acme"));
+    drop(slots.take(&claim(&acme, 1)));
+    assert!(slots.taken().by_account.is_empty());
+    assert_eq!(slots.taken().known, 0);
+}
+
+#[tokio::test]
+async fn a_freed_seat_is_told() {
+    let ((slots, _), acme) = (slots(1), account("acme"));
+    drop(slots.take(&claim(&acme, 1)));
+    slots.freed().await;
+}
