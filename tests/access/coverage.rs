@@ -25,6 +25,8 @@ const PLAIN: &[&str] = &[
     "FieldMask.paths",
     "HeadersEntry.key",
     "HeadersEntry.value",
+    "ListExecutionsRequest.object",
+    "ListExecutionsRequest.record_id",
     "ListExecutionsRequest.trace_id",
     "NamedTemplate.name",
     "NamedTemplate.template",

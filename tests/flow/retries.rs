@@ -232,13 +232,17 @@ async fn the_history_is_filtered_by_state_automation_webhook_and_trace(deploymen
     for number in 1..9 {
         house.ingest(won(&format!("e-{number}"))).await;
     }
-    assert_eq!(house.all_ended().await.len(), 18, "all pages together");
+    let ended = house.all_ended().await;
+    assert_eq!(ended.len(), 18, "all pages together");
+    let about = ended[0].event.clone().unwrap();
+    let (id, object) = (about.record_id, about.object);
     let all = || ListExecutionsRequest { parent: PARENT.to_owned(), page_size: 100, ..Default::default() };
     for (asked, automation) in [
         (ListExecutionsRequest { state: ExecutionState::Failed.into(), ..all() }, &failing),
         (ListExecutionsRequest { state: ExecutionState::Succeeded.into(), ..all() }, &succeeding),
         (ListExecutionsRequest { automation: failing.clone(), ..all() }, &failing),
         (ListExecutionsRequest { webhook: good.clone(), ..all() }, &succeeding),
+        (ListExecutionsRequest { end_reason: EndReason::RefusedByReceiver.into(), ..all() }, &failing),
     ] {
         let page = house.admin().list_executions(asked.clone()).await.unwrap();
         assert_eq!(page.executions.len(), 9, "{asked:?}");
@@ -247,15 +251,35 @@ async fn the_history_is_filtered_by_state_automation_webhook_and_trace(deploymen
     let neither = ListExecutionsRequest { automation: failing, webhook: good, ..all() };
     assert!(house.admin().list_executions(neither).await.unwrap().executions.is_empty());
 
+    let record = |id: &str, object: &str| ListExecutionsRequest {
+        record_id: id.to_owned(),
+        object: object.to_owned(),
+        ..all()
+    };
+    for (asked, count) in [(record(&id, ""), 18), (record(&id, &object), 18), (record(&id, "note"), 0)] {
+        assert_eq!(house.admin().list_executions(asked).await.unwrap().executions.len(), count);
+    }
+
     let of_trace = |id: &str| ListExecutionsRequest { trace_id: id.to_owned(), page_size: 1, ..all() };
     let first = house.admin().list_executions(of_trace(TRACE)).await.unwrap();
-    let rest = ListExecutionsRequest { page_token: first.next_page_token, ..of_trace(TRACE) };
+    let rest = ListExecutionsRequest { page_token: first.next_page_token.clone(), ..of_trace(TRACE) };
     let rest = house.admin().list_executions(rest).await.unwrap();
     assert_eq!(rest.next_page_token, "");
     let found: Vec<_> = rest.executions.iter().chain(&first.executions).map(|found| &found.name).collect();
     assert_eq!(found, traced.iter().collect::<Vec<_>>(), "oldest first again");
     let unknown = house.admin().list_executions(of_trace(&"f".repeat(32))).await.unwrap();
     assert!(unknown.executions.is_empty());
-    let refused = house.admin().list_executions(of_trace("0af7")).await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.fields), ("INVALID_ARGUMENT", vec!["trace_id".to_owned()]));
+    let bad = ListExecutionsRequest {
+        state: ExecutionState::Running.into(),
+        end_reason: EndReason::Forbidden.into(),
+        page_token: first.next_page_token.clone(),
+        ..record("", "deal")
+    };
+    for (asked, fields) in
+        [(of_trace("0af7"), vec!["trace_id"]), (bad, vec!["end_reason", "object", "page_token"])]
+    {
+        let refused = house.admin().list_executions(asked).await.unwrap_err();
+        let named: Vec<&str> = refused.fields.iter().map(String::as_str).collect();
+        assert_eq!((refused.reason.as_str(), named), ("INVALID_ARGUMENT", fields), "all at once");
+    }
 }

@@ -3,6 +3,7 @@
 mod dispatch;
 mod enqueue;
 mod executions;
+mod filter;
 mod refusal;
 mod show;
 mod table;

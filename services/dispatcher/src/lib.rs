@@ -4,8 +4,8 @@
 //! - [`execution`]: where an execution stands, and what comes after an attempt; [`pending`], [`transition`]: one that is not over, and
 //!   what becomes of it; [`attempt`], [`retry`]: one HTTP try, and when the next one follows; [`plan`]: the requests;
 //! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
-//!   [`schedule`]: which of it starts;
-//!   [`gate`]: what holds work back without touching it; [`trace`]: the trace it is found by;
+//!   [`schedule`]: which of it starts; [`gate`]: what holds work back without touching it;
+//! - [`filter`]: which executions are asked for, by [`trace`], [`record`] and more;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
 //!   have under way; [`redaction`]: what history may show;
@@ -24,6 +24,7 @@ pub mod delivery;
 pub mod error;
 pub mod execution;
 pub mod feed;
+pub mod filter;
 pub mod gate;
 pub mod grpc;
 pub mod pause;
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod quota;
 pub mod rate;
 pub mod receiver;
+pub mod record;
 pub mod redaction;
 pub mod retry;
 pub mod schedule;

@@ -28,6 +28,7 @@ mod retention;
 mod sql;
 mod stop;
 mod told;
+mod walk;
 mod watch;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
 pub use changes::{Kept, Revision};
 pub use claim::Claimed;
 pub use control::{Cancelled, Retried};
-pub use history::{ExecutionPage, Filter, StateFilter};
+pub use history::ExecutionPage;
 pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
 pub use pages::PageKey;

@@ -21,8 +21,9 @@ pub use account::{Account, AccountPut};
 pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpdate};
 pub use client::{Client, DEFAULT_SERVER, Noun};
 pub use event::{Event, EventExplain, EventFields};
-pub use execution::{Execution, ExecutionList, ExecutionWatch};
+pub use execution::{Execution, ExecutionFilter, ExecutionList, ExecutionWatch};
 pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
+pub use words::When;
 
 /// Where data is kept when nobody says otherwise.
 pub const DEFAULT_DATA: &str = "./sluice-data";

@@ -1,8 +1,5 @@
 //! Executions as people and tools ask for them.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use proto::dispatcher::v1 as wire;
 use proto::dispatcher::v1::execution_service_server::ExecutionService;
 use sluice_auth::Principal;
@@ -11,12 +8,13 @@ use sluice_rpc::{AccountName, Fault, ResourceName, principal};
 use sluice_runtime::Shutdown;
 use tonic::{Request, Response, Status};
 
+use super::filter::{self, Asked};
 use super::show;
-use super::watch::{self, Answers, Asked};
+use super::watch::{self, Answers};
 use crate::error::Error;
 use crate::execution::{EndState, Snapshot};
-use crate::store::{Cancelled, Filter, PageKey, Retried, StateFilter, Store};
-use crate::trace::TraceId;
+use crate::filter::Filter;
+use crate::store::{Cancelled, PageKey, Retried, Store};
 use crate::worker::{Alarm, Tail, Watch};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -118,7 +116,7 @@ impl ExecutionService for Executions {
         &self,
         request: Request<wire::WatchExecutionsRequest>,
     ) -> Answer<Self::WatchExecutionsStream> {
-        let Asked { account, start } = Asked::parse(request.get_ref(), principal(&request)?)?;
+        let watch::Asked { account, start } = watch::Asked::parse(request.get_ref(), principal(&request)?)?;
         let watch = Watch::start(self.store.clone(), &self.tail, account.0.clone(), start);
         let watch = watch.await.map_err(Fault::from)?;
         Ok(Response::new(watch::answers(watch, account, self.shutdown.clone())))
@@ -163,59 +161,15 @@ impl List {
             account.open_to(caller)?;
         }
         let size = broken.keep("page_size", PageSize::from_wire(request.page_size));
-        let automation = of_account(&mut broken, "automation", &request.automation, account.as_ref());
-        let webhook = of_account(&mut broken, "webhook", &request.webhook, account.as_ref());
-        let state = broken.keep("state", state_filter(request.state));
-        let trace = match request.trace_id.as_str() {
-            "" => None,
-            text => broken.keep("trace_id", text.parse::<TraceId>()),
-        };
-        let wire::ListExecutionsRequest {
-            parent, state: code, automation: of, webhook: to, trace_id, ..
-        } = request;
-        let tie = format!("{parent}|{code}|{of}|{to}|{trace_id}");
+        let asked = filter::of_listing(request);
+        let filter = Asked { filter: &asked, prefix: "", account: account.as_ref() }.parse(&mut broken);
+        let tie = filter::tie(&request.parent, &asked);
         let after = broken.keep("page_token", Cursor::from_token(&request.page_token, &tie));
-        match (account, size, state, after) {
-            (Some(account), Some(size), Some(state), Some(after)) if broken.is_empty() => {
-                Ok(Self { account, filter: Filter { automation, webhook, state, trace }, size, after, tie })
+        match (account, size, after) {
+            (Some(account), Some(size), Some(after)) if broken.is_empty() => {
+                Ok(Self { account, filter, size, after, tie })
             }
             _ => Err(Error::Invalid(broken).into()),
         }
     }
-}
-
-/// The id in a filter that names something of the account; nothing said is no filter.
-fn of_account<I>(broken: &mut Violations, field: &str, text: &str, account: Option<&AccountName>) -> Option<I>
-where
-    ResourceName<I>: FromStr<Err: Display>,
-{
-    if text.is_empty() {
-        return None;
-    }
-    let name: ResourceName<I> = broken.keep(field, text.parse())?;
-    if account.is_some_and(|account| account.0 != name.account) {
-        broken.add(field, "must be of the account in `parent`");
-    }
-    Some(name.id)
-}
-
-/// What a state on the wire lets through; nothing said lets all through.
-fn state_filter(code: i32) -> Result<Option<StateFilter>, &'static str> {
-    macro_rules! only {
-        ($state:ident) => {
-            Some(|state| show::state_code(state) == wire::ExecutionState::$state)
-        };
-    }
-    let state = wire::ExecutionState::try_from(code).map_err(|_| "must be a known state")?;
-    Ok(match state {
-        wire::ExecutionState::Unspecified => None,
-        wire::ExecutionState::Queued => only!(Queued),
-        wire::ExecutionState::Running => only!(Running),
-        wire::ExecutionState::Waiting => only!(Waiting),
-        wire::ExecutionState::Paused => only!(Paused),
-        wire::ExecutionState::Succeeded => only!(Succeeded),
-        wire::ExecutionState::Failed => only!(Failed),
-        wire::ExecutionState::Stopped => only!(Stopped),
-        wire::ExecutionState::Cancelled => only!(Cancelled),
-    })
 }

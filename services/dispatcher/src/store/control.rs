@@ -114,6 +114,7 @@ impl Store {
         let then = if turn == Turn::Continuing { Then::Waits(now) } else { Then::Queues };
         changes.add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
         pending::insert(tx, &[row]).await?;
+        endings::overtake(tx, &[seq]).await?;
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting += 1;
             quota.wake_at = Some(now);

@@ -14,6 +14,9 @@ const ATTEMPT_COLUMNS: &str = "seq, step, number, verdict, started_at, ended_at,
      status, response_headers, response_body, truncated, error";
 const ATTEMPT_WIDTH: usize = 14;
 
+const ENDING_COLUMNS: &str = "seq, number, state, reason, message, step, started_at, at";
+const ENDING_WIDTH: usize = 8;
+
 /// Appends ended attempts.
 pub(super) async fn insert_attempts(
     tx: &Transaction,
@@ -34,17 +37,47 @@ pub(super) async fn insert_attempts(
     Ok(())
 }
 
-/// Appends ends, numbered by the caller.
+/// Appends ends, numbered by the caller. Those that are no success get their account beside them, and so into the index by end.
 pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
-    for piece in chunks(endings, tx.backend(), 8) {
-        let insert = format!(
-            "INSERT INTO ending (seq, number, state, reason, message, step, started_at, at) VALUES {}",
-            placeholders(piece.len(), 8, 1)
-        );
-        let values = piece.iter().flat_map(ending_columns).collect();
-        tx.execute(&insert, values).await?;
+    let (successes, others): (Vec<&Ending>, Vec<&Ending>) =
+        endings.iter().partition(|ending| ending.end.state == EndState::Succeeded);
+    for (endings, sql) in [(successes, inserting as fn(usize) -> String), (others, inserting_found)] {
+        for piece in chunks(&endings, tx.backend(), ENDING_WIDTH) {
+            let values = piece.iter().flat_map(|ending| ending_columns(ending)).collect();
+            tx.execute(&sql(piece.len()), values).await?;
+        }
     }
     Ok(())
+}
+
+/// Appends that many ends.
+fn inserting(rows: usize) -> String {
+    format!("INSERT INTO ending ({ENDING_COLUMNS}) VALUES {}", placeholders(rows, ENDING_WIDTH, 1))
+}
+
+/// Appends that many ends with their accounts, which stand with the executions.
+fn inserting_found(rows: usize) -> String {
+    let row = |at: usize| {
+        let first = at * ENDING_WIDTH + 1;
+        let columns = sql::list(ENDING_WIDTH, first);
+        format!("({columns},(SELECT account FROM execution WHERE seq = ${first}))")
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!("INSERT INTO ending ({ENDING_COLUMNS}, account) VALUES {}", rows.join(","))
+}
+
+/// These ends are no longer in force: what they ended is open again, and is not found by them.
+pub(super) async fn overtake(tx: &Transaction, seqs: &[i64]) -> Result<()> {
+    for piece in chunks(seqs, tx.backend(), 1) {
+        tx.execute(&overtaking(piece.len()), sql::keys(piece)).await?;
+    }
+    Ok(())
+}
+
+/// The same of that many executions: keys.
+pub(super) fn overtaking(executions: usize) -> String {
+    let list = sql::list(executions, 1);
+    format!("UPDATE ending SET account = NULL WHERE seq IN ({list}) AND account IS NOT NULL")
 }
 
 /// All ends of these executions, of each in order of number.
@@ -70,7 +103,7 @@ pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Endin
 /// All ends of that many executions: keys.
 pub(super) fn selecting(executions: usize) -> String {
     format!(
-        "SELECT seq, number, state, reason, message, step, started_at, at FROM ending WHERE seq IN ({}) ORDER BY seq, number",
+        "SELECT {ENDING_COLUMNS} FROM ending WHERE seq IN ({}) ORDER BY seq, number",
         sql::list(executions, 1)
     )
 }
@@ -161,7 +194,7 @@ fn attempt_columns(seq: i64, attempt: &Attempt, now: Timestamp) -> Result<[Value
     ])
 }
 
-fn ending_columns(ending: &Ending) -> [Value; 8] {
+fn ending_columns(ending: &Ending) -> [Value; ENDING_WIDTH] {
     [
         ending.seq.into(),
         ending.number.into(),

@@ -8,10 +8,12 @@ use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 use super::{Result, lanes, sql};
 use crate::execution::{EventSummary, Execution};
 use crate::plan::Plan;
+use crate::record;
 use crate::trace::TraceId;
 
-const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, trace, accepted_at, plan, bodies";
-const WIDTH: usize = 12;
+const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, trace, record, accepted_at, \
+     plan, bodies";
+const WIDTH: usize = 13;
 
 /// The next places in the order of acceptance. The accounts are locked, so an account's places follow the order of its locks.
 pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
@@ -58,6 +60,7 @@ fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
         event.into(),
         execution.traceparent.as_str().into(),
         TraceId::of(&execution.traceparent).map(|trace| trace.key(&execution.account)).into(),
+        record::key(&execution.account, &execution.event.record_id).into(),
         execution.accepted_at.as_micros().into(),
         plan.into(),
         bodies.into(),

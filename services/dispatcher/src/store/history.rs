@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
+use sluice_domain::{AccountId, ExecutionId, Timestamp};
 use sluice_storage::{Query, Reader};
 
-use super::pages::{PageKey, Walk};
+use super::pages::PageKey;
+use super::walk::Walk;
 use super::{Result, Store, accounts, endings, executions, gates, lanes, pending, sql};
 use crate::attempt::{Attempt, Verdict};
 use crate::execution::{Execution, PauseReason, Snapshot, State};
+use crate::filter::Filter;
 use crate::gate::{Gates, Lane};
 use crate::pending::Pending;
 use crate::quota::AccountQuota;
-use crate::trace::TraceId;
 use crate::transition::Ending;
 use crate::turn::Turn;
 
@@ -21,23 +22,7 @@ const STRIDE: usize = 500;
 /// How many places of a queue are counted to tell when each starts; beyond, no time is shown.
 const RANKED: i64 = 20_000;
 
-/// Says yes to the states that a page shows.
-pub type StateFilter = fn(&State) -> bool;
-
-/// Which executions a page shows; what is set must all hold.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this automation.
-    pub automation: Option<AutomationId>,
-    /// With a delivery to this webhook.
-    pub webhook: Option<WebhookId>,
-    /// In a state that this says yes to.
-    pub state: Option<StateFilter>,
-    /// Of this trace.
-    pub trace: Option<TraceId>,
-}
-
-/// A page, newest first.
+/// A page of executions, in the order of the way to them.
 #[derive(Debug, Clone)]
 pub struct ExecutionPage {
     /// What it shows, without bodies and attempts.
@@ -77,7 +62,7 @@ impl Store {
         Ok(Some(snapshot))
     }
 
-    /// A page of at most `size` executions after (older than) a key.
+    /// A page of at most `size` executions after a key.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -90,7 +75,7 @@ impl Store {
     ) -> Result<ExecutionPage> {
         let reader = self.database.read();
         let standing = &mut Standing::of(&reader, account).await?;
-        let mut walk = Walk::after(&reader, account, filter.trace, after).await?;
+        let mut walk = Walk::after(&reader, account, filter, after).await?;
         let (mut page, mut last) = (Vec::with_capacity(size), None);
         loop {
             let stride = STRIDE.min(if filter.is_open() { size - page.len() + 1 } else { STRIDE });
@@ -102,7 +87,7 @@ impl Store {
                 if page.len() == size {
                     return Ok(ExecutionPage { executions: page, next: last });
                 }
-                if filter.state.is_none_or(|wanted| wanted(&snapshot.state)) {
+                if filter.wants_state(&snapshot.state) {
                     last = keys.get(&snapshot.execution.id).copied();
                     page.push(snapshot);
                 }
@@ -111,20 +96,6 @@ impl Store {
                 return Ok(ExecutionPage { executions: page, next: step.next });
             }
         }
-    }
-}
-
-impl Filter {
-    /// Whether it lets everything through that a walk finds.
-    const fn is_open(&self) -> bool {
-        self.automation.is_none() && self.webhook.is_none() && self.state.is_none()
-    }
-
-    fn wants(&self, execution: &Execution) -> bool {
-        self.automation.is_none_or(|wanted| execution.automation == Some(wanted))
-            && self.webhook.is_none_or(|wanted| {
-                execution.plan.deliveries.iter().any(|delivery| delivery.webhook == wanted)
-            })
     }
 }
 

@@ -5,10 +5,13 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
 
 use super::sql::{
-    DUE_ACCOUNTS, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS, PAGE, PROMOTE,
-    REACHED, SEQ_OF, TOGETHER, heads, keys, lane_heads, traced, without_bodies,
+    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS,
+    PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, lane_heads, unfinished,
+    without_bodies,
 };
-use super::{accounts, changes, claim, endings, gates, lanes, pages, pending, receipts};
+use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, walk};
+use crate::execution::EndState;
+use crate::record;
 use crate::trace::TraceId;
 use crate::turn::Turn;
 
@@ -27,6 +30,8 @@ pub struct Probe {
     pub execution: ExecutionId,
     /// The trace of one.
     pub trace: TraceId,
+    /// The record of one.
+    pub record: String,
     /// Places of executions.
     pub seqs: Vec<i64>,
     /// Lanes of the account.
@@ -50,9 +55,13 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
     let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
     let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
-    let cuts: Vec<i64> = (0..pages::CUTS_AT_ONCE).collect();
-    let trace = probe.trace.key(&probe.account);
-    let places = [vec![trace.into(), i64::MAX.into(), limit()], keys(&cuts)].concat();
+    let cuts: Vec<i64> = (0..walk::CUTS_AT_ONCE).collect();
+    let places = |digest: i64| [vec![digest.into(), i64::MAX.into(), limit()], keys(&cuts)].concat();
+    let trace = || places(probe.trace.key(&probe.account));
+    let record = || places(record::key(&probe.account, &probe.record));
+    let (failed, behind) =
+        (|| EndState::Failed.as_str().into(), || vec![account(), i64::MAX.into(), limit()]);
+    let ready = [Turn::Continuing, Turn::Execution, Turn::Notification].map(Stream::Ready);
     vec![
         ("lock accounts", accounts::locking(backend, 1), vec![account()]),
         ("closed gates", gates::selecting(1), vec![account()]),
@@ -73,8 +82,18 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("expired leases", EXPIRED.into(), vec![now(), limit()]),
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
-        ("page of executions", PAGE.into(), vec![account(), id(), limit()]),
-        ("places of a trace", traced(cuts.len()), places),
+        ("page of executions", PAGE.into(), vec![account(), id(), vec![0_u8; 16].into(), limit()]),
+        ("places of a trace", digested(Digest::Trace, cuts.len()), trace()),
+        ("places of a record", digested(Digest::Record, cuts.len()), record()),
+        (
+            "ends that are no success",
+            ENDED.into(),
+            vec![account(), failed(), now(), first(), 0_i64.into(), limit()],
+        ),
+        ("what is ready", unfinished(backend, &ready), behind()),
+        ("what is due later", unfinished(backend, &[Stream::Later]), behind()),
+        ("what is under way", unfinished(backend, &[Stream::Claimed]), behind()),
+        ("overtake ends", endings::overtaking(many), seqs()),
         ("executions by place", without_bodies(many), seqs()),
         ("ends of the executions", ENDS_OF_EXECUTIONS.into(), vec![]),
         ("oldest executions", OLDEST.into(), vec![account(), Vec::<u8>::new().into(), id(), limit()]),

@@ -3,6 +3,8 @@
 use sea_orm::Value;
 use sluice_storage::Backend;
 
+use crate::turn::Turn;
+
 /// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
 pub(super) fn list(length: usize, start: usize) -> String {
     let mut text = String::with_capacity(length * 5);
@@ -89,11 +91,11 @@ macro_rules! without_bodies {
     };
 }
 
-/// An account's executions, newest first, after a key: `account, id, limit`.
+/// An account's executions, newest first, before an id and from one on: `account, before, from, limit`.
 pub(super) const PAGE: &str = concat!(
     "SELECT ",
     without_bodies!(),
-    " FROM execution WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+    " FROM execution WHERE account = $1 AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT $4"
 );
 
 /// That many executions without their bodies: keys. Not by account, too: SQLite would take that one's index and walk all it has.
@@ -102,15 +104,87 @@ pub(super) fn without_bodies(executions: usize) -> String {
     format!(concat!("SELECT ", without_bodies!(), ", account FROM execution WHERE seq IN ({})"), list)
 }
 
-/// How many bits of a place lie within one cut of the index of traces, as the schema has it.
-pub(super) const CUT: i64 = 13;
+/// How many bits of a place lie within one cut of the indexes that are cut, as the schema has it.
+pub(super) const CUT: i64 = 9;
 
-/// The places of a trace in that many cuts of the index, newest first, before a place: `trace, before, limit`, cuts.
-pub(super) fn traced(cuts: usize) -> String {
+/// What executions are found by, and only eight bytes of it are indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Digest {
+    /// The trace.
+    Trace,
+    /// The record.
+    Record,
+}
+
+/// The places that a digest stands for in that many cuts of its index, newest first, before a place: `digest, before, limit`, cuts.
+pub(super) fn digested(of: Digest, cuts: usize) -> String {
+    let column = match of {
+        Digest::Trace => "trace",
+        Digest::Record => "record",
+    };
     let cuts = list(cuts, 4);
     format!(
-        "SELECT seq FROM execution WHERE (seq >> 13) IN ({cuts}) AND trace = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+        "SELECT seq FROM execution WHERE (seq >> 9) IN ({cuts}) AND {column} = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
     )
+}
+
+/// What ended so, and not well, latest end first, before an end and from a time on: `account, state, at, seq, from, limit`.
+pub(super) const ENDED: &str = "SELECT seq, at FROM ending WHERE account = $1 AND state = $2 AND (at, seq) < ($3, $4) AND at >= $5 \
+     ORDER BY at DESC, seq DESC LIMIT $6";
+
+/// One of the orders that what is not over stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stream {
+    /// Ready, of a turn.
+    Ready(Turn),
+    /// Due later, or not made ready yet.
+    Later,
+    /// An attempt is under way.
+    Claimed,
+}
+
+/// What is not over of an account in some orders, newest first, before a place: `account, before, limit`.
+pub(super) fn unfinished(backend: Backend, streams: &[Stream]) -> String {
+    let each: Vec<String> = streams.iter().map(|stream| stream.select(backend)).collect();
+    format!("SELECT seq FROM ({}) AS unfinished ORDER BY seq DESC LIMIT $3", each.join(TOGETHER))
+}
+
+impl Stream {
+    fn select(self, backend: Backend) -> String {
+        let (from, of, order) = match (self, backend) {
+            (Self::Ready(turn), Backend::Sqlite) => {
+                let turn = turn.code();
+                let of =
+                    format!("account = $1 AND turn = {turn} AND seq < $2 AND token IS NULL AND due_at = 0");
+                ("pending", of, "seq DESC")
+            }
+            (Self::Ready(turn), Backend::Postgres) => {
+                let turn = turn.code();
+                let bounds =
+                    format!("(account, turn) >= ($1, {turn}) AND (account, turn, seq) < ($1, {turn}, $2)");
+                let of = format!("{bounds} AND token IS NULL AND due_at = 0");
+                ("pending", of, "account DESC, turn DESC, seq DESC")
+            }
+            (Self::Later, Backend::Sqlite) => {
+                let of = "account = $1 AND seq < $2 AND token IS NULL AND due_at <> 0".to_owned();
+                ("pending INDEXED BY pending_later", of, "seq DESC")
+            }
+            (Self::Later, Backend::Postgres) => {
+                let of = "account >= $1 AND (account, seq) < ($1, $2) AND token IS NULL AND due_at <> 0";
+                ("pending", of.to_owned(), "account DESC, seq DESC")
+            }
+            // All that is claimed is little: as much as the processes have under way.
+            (Self::Claimed, Backend::Sqlite) => {
+                let of = "account = $1 AND seq < $2 AND token IS NOT NULL".to_owned();
+                ("pending INDEXED BY pending_lease", of, "seq DESC")
+            }
+            (Self::Claimed, Backend::Postgres) => {
+                let of = "account = $1 AND seq < $2 AND token IS NOT NULL AND lease_until > 0".to_owned();
+                ("pending", of, "seq + 0 DESC")
+            }
+        };
+        format!("SELECT seq FROM (SELECT seq FROM {from} WHERE {of} ORDER BY {order} LIMIT $3) AS stream")
+    }
 }
 
 /// The first and the last place that is kept.

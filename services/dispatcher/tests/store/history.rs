@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 
 use sluice_dispatcher::attempt::Verdict;
-use sluice_dispatcher::execution::{EndState, PauseReason, State};
-use sluice_dispatcher::store::{ExecutionPage, Filter, NewEvent, PageKey, Work};
+use sluice_dispatcher::execution::{End, EndReason, EndState, Next, PauseReason, State};
+use sluice_dispatcher::filter::{Filter, StateName, TimeRange};
+use sluice_dispatcher::record::Record;
+use sluice_dispatcher::store::{ExecutionPage, NewEvent, PageKey, Retried, Work};
 use sluice_domain::{ExecutionId, Span};
 
 use super::makers::{
-    House, ROOMY, account, advance, automation, event, events, failure, notification, plan, retry, run, secs,
-    steps, success, unlimited, webhook,
+    House, ROOMY, account, advance, attempt, automation, event, events, failure, notification, plan, report,
+    retry, run, secs, steps, success, unlimited, webhook,
 };
 
 pub(crate) async fn an_execution_is_shown_whole(house: &House) {
@@ -56,6 +58,10 @@ pub(crate) async fn attempts_are_in_order_of_delivery_and_number(house: &House) 
 
 async fn page(house: &House, filter: &Filter, after: Option<PageKey>, size: usize) -> ExecutionPage {
     house.store.executions(&house.acme, filter, after, size).await.unwrap()
+}
+
+fn in_state(state: StateName) -> Filter {
+    Filter { states: vec![state], ..Filter::default() }
 }
 
 fn ids(page: &ExecutionPage) -> Vec<ExecutionId> {
@@ -113,34 +119,11 @@ pub(crate) async fn filters_by_automation_webhook_and_state(house: &House) {
             Filter { automation: Some(automation(2)), webhook: Some(webhook(1)), ..Filter::default() },
             of(&[4, 2]),
         ),
-        (
-            "running",
-            Filter { state: Some(|state| *state == State::Running), ..Filter::default() },
-            of(&[5, 4, 3]),
-        ),
-        (
-            "failed",
-            Filter {
-                state: Some(|state| matches!(state, State::Ended(end, _) if end.state == EndState::Failed)),
-                ..Filter::default()
-            },
-            of(&[1]),
-        ),
-        (
-            "waiting",
-            Filter { state: Some(|state| matches!(state, State::Waiting(_))), ..Filter::default() },
-            of(&[2]),
-        ),
-        (
-            "paused",
-            Filter { state: Some(|state| matches!(state, State::Paused(..))), ..Filter::default() },
-            vec![late[0]],
-        ),
-        (
-            "queued",
-            Filter { state: Some(|state| *state == State::Queued), ..Filter::default() },
-            vec![late[1]],
-        ),
+        ("running", in_state(StateName::Running), of(&[5, 4, 3])),
+        ("failed", in_state(StateName::Ended(EndState::Failed)), of(&[1])),
+        ("waiting", in_state(StateName::Waiting), of(&[2])),
+        ("paused", in_state(StateName::Paused), vec![late[0]]),
+        ("queued", in_state(StateName::Queued), vec![late[1]]),
         (
             "none",
             Filter { automation: Some(automation(1)), webhook: Some(webhook(3)), ..Filter::default() },
@@ -161,6 +144,136 @@ pub(crate) async fn filters_by_automation_webhook_and_state(house: &House) {
         }
         assert_eq!(seen, meant, "{name} one by one");
     }
+}
+
+async fn shown(house: &House, filter: &Filter) -> Vec<ExecutionId> {
+    let whole = page(house, filter, None, 100).await;
+    let (mut one_by_one, mut after) = (Vec::new(), None);
+    loop {
+        let one = page(house, filter, after, 1).await;
+        one_by_one.extend(ids(&one));
+        after = one.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((one_by_one, whole.next), (ids(&whole), None), "one by one as all at once: {filter:?}");
+    ids(&whole)
+}
+
+pub(crate) async fn what_ended_otherwise_than_well_is_found_by_its_end_and_reason(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let claims = house.accept(&events("e", 6), ROOMY).await.claims;
+    let of = |places: &[usize]| places.iter().map(|at| claims[*at].execution).collect::<Vec<_>>();
+    let began = house.now();
+    for at in [4, 1, 3] {
+        house.record(failure(&claims[at])).await;
+        house.advance(secs(60)).await;
+    }
+    house.record(report(&claims[0], Some(attempt(&claims[0], Verdict::Failed)), forbidden())).await;
+    house.record(success(&claims[2])).await;
+    let cancelled = house.queue(&events("c", 1)).await;
+    house.store.cancel(&house.acme, cancelled[0]).await.unwrap();
+
+    let failed = in_state(StateName::Ended(EndState::Failed));
+    assert_eq!(shown(house, &failed).await, of(&[0, 3, 1, 4]), "the latest end first");
+    let reason = |reason| Filter { end_reason: Some(reason), ..failed.clone() };
+    assert_eq!(shown(house, &reason(EndReason::RefusedByReceiver)).await, of(&[3, 1, 4]));
+    assert_eq!(shown(house, &reason(EndReason::Forbidden)).await, of(&[0]));
+    assert_eq!(shown(house, &in_state(StateName::Ended(EndState::Cancelled))).await, cancelled);
+    assert_eq!(shown(house, &in_state(StateName::Ended(EndState::Stopped))).await, []);
+    let between = |from: i64, until: i64| TimeRange {
+        from: Some(began.plus(secs(from))),
+        until: Some(began.plus(secs(until))),
+    };
+    let ended = |from, until| Filter { ended: between(from, until), ..failed.clone() };
+    assert_eq!(shown(house, &ended(60, 180)).await, of(&[3, 1]), "its first instant and not its last");
+    let any = Filter { ended: between(180, 181), ..Filter::default() };
+    let meant: HashSet<_> = of(&[2, 0]).into_iter().chain(cancelled.clone()).collect();
+    assert_eq!(shown(house, &any).await.into_iter().collect::<HashSet<_>>(), meant, "in whatever state");
+    assert_eq!(shown(house, &in_state(StateName::Ended(EndState::Succeeded))).await, of(&[2]));
+
+    // What is opened again is not over, and is found by its next end, not by the one before.
+    assert_eq!(house.store.retry(&house.acme, claims[1].execution).await.unwrap(), Retried::Reopened);
+    assert_eq!(shown(house, &failed).await, of(&[0, 3, 4]));
+    let again = house.claim_one().await;
+    house.advance(secs(60)).await;
+    house.record(failure(&again)).await;
+    assert_eq!(shown(house, &failed).await, of(&[1, 0, 3, 4]));
+    let indexed = house.number("SELECT count(*) FROM ending WHERE account IS NOT NULL").await;
+    assert_eq!(indexed, 5, "four that failed and one that was cancelled; success is in no index");
+}
+
+fn forbidden() -> Next {
+    Next::End(End::failed(EndReason::Forbidden, "answered 403"))
+}
+
+pub(crate) async fn what_happened_to_a_record_is_found_among_all_others(house: &House) {
+    let about = |id: &str, object: &str, record: &str| {
+        let mut made = event(id, vec![run(1, 1)]);
+        (made.event.object, made.event.record_id) = (object.into(), record.into());
+        made
+    };
+    let mut meant = house.queue(&[about("a", "deal", "4711"), about("b", "person", "4711")]).await;
+    // More than one cut of the index lies between.
+    let wide = |at: usize| event(&format!("e{at}"), (0..1_000).map(|_| run(1, 1)).collect());
+    house.queue(&(0..2).map(wide).collect::<Vec<_>>()).await;
+    meant.extend(house.queue(&[about("c", "deal", "4711"), about("d", "deal", "471")]).await);
+    meant.truncate(3);
+    let mut theirs = about("a", "deal", "4711");
+    theirs.account = account("other");
+    house.accept(&[theirs], 0).await;
+
+    let record = |object: Option<&str>| Filter {
+        record: Some(Record { id: "4711".into(), object: object.map(str::to_owned) }),
+        ..Filter::default()
+    };
+    assert_eq!(shown(house, &record(None)).await, [meant[2], meant[1], meant[0]]);
+    assert_eq!(shown(house, &record(Some("deal"))).await, [meant[2], meant[0]]);
+    assert_eq!(shown(house, &record(Some("note"))).await, []);
+    let waiting = Filter { states: vec![StateName::Running], ..record(None) };
+    assert_eq!(shown(house, &waiting).await, [], "all filters must hold");
+}
+
+pub(crate) async fn what_is_not_over_is_found_however_much_is(house: &House) {
+    house.entitle(plan(1, 60, 4)).await;
+    let first = house.accept(&[event("a", vec![run(1, 1), run(1, 1), run(1, 1)])], ROOMY).await.claims;
+    house.record(retry(&first[1], secs(600))).await;
+    house.record(success(&first[2])).await;
+    let delayed = house.queue(&[event("d", vec![steps(1, &[(1, secs(60))])])]).await[0];
+    let mut ready = house.queue(&events("q", 3)).await;
+    let note = house.queue(&[event("n", vec![notification(2)])]).await[0];
+    assert_eq!(shown(house, &in_state(StateName::Running)).await, [first[0].execution]);
+    assert_eq!(shown(house, &in_state(StateName::Waiting)).await, [delayed, first[1].execution]);
+    let paused = Filter { pause_reason: Some(PauseReason::Quota), ..in_state(StateName::Paused) };
+    assert_eq!(shown(house, &in_state(StateName::Queued)).await, [note, ready[0]], "one cell is left");
+    let starts_first = ready.remove(0);
+    ready.reverse();
+    assert_eq!(shown(house, &paused).await, ready);
+    let other = Filter { pause_reason: Some(PauseReason::Plan), ..in_state(StateName::Paused) };
+    assert_eq!(shown(house, &other).await, []);
+    house.store.put_webhook_gate(&house.acme, webhook(1), 1, true).await.unwrap();
+    let disabled = Filter { pause_reason: Some(PauseReason::WebhookDisabled), ..in_state(StateName::Paused) };
+    house.advance(secs(60)).await;
+    let held = [ready, vec![starts_first, delayed]].concat();
+    assert_eq!(shown(house, &disabled).await, held, "what has come due is held back, too");
+}
+
+pub(crate) async fn a_time_of_acceptance_bounds_what_is_looked_at(house: &House) {
+    let mut made = Vec::new();
+    for hour in 0..5 {
+        let minted = house.now();
+        let mut late = event(&format!("e{hour}"), vec![run(1, 1)]);
+        late.executions[0].id = ExecutionId::mint(minted, [7; 10]);
+        made.extend(house.queue(&[late]).await);
+        house.advance(secs(7_200)).await;
+    }
+    let at = |hour: i64| Some(house.now().minus(secs(7_200 * (5 - hour))));
+    let accepted = |from, until| Filter { accepted: TimeRange { from, until }, ..Filter::default() };
+    assert_eq!(shown(house, &accepted(at(1), at(4))).await, [made[3], made[2], made[1]]);
+    assert_eq!(shown(house, &accepted(at(4), None)).await, [made[4]]);
+    assert_eq!(shown(house, &accepted(None, at(1))).await, [made[0]]);
+    assert_eq!(shown(house, &accepted(at(5), None)).await, []);
 }
 
 pub(crate) async fn a_page_that_looked_far_ends_with_a_cursor(house: &House) {

@@ -50,8 +50,14 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("expired leases", "pending_lease (lease_until<?)", "pending_lease", true),
     ("reached by a marker", "pending_lane (lane=?", "pending_lane", false),
     ("place of an execution", "execution_id (account=? AND id=?)", "execution_id", false),
-    ("page of executions", "execution_id (account=? AND id<?)", "execution_id", true),
+    ("page of executions", "execution_id (account=? AND id>? AND id<?)", "execution_id", true),
     ("places of a trace", "execution_trace (<expr>=? AND trace=? AND rowid<?)", "execution_trace", false),
+    ("places of a record", "execution_record (<expr>=? AND record=? AND rowid<?)", "execution_record", false),
+    ("ends that are no success", "ending_account (account=? AND state=?", "ending_account", true),
+    ("what is ready", "pending_turn (account=? AND turn=? AND seq<?)", "pending_turn", false),
+    ("what is due later", "pending_later (account=? AND seq<?)", "pending_later", false),
+    ("what is under way", "SCAN pending USING INDEX pending_lease", "pending_lease", false),
+    ("overtake ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
     ("executions by place", "execution USING INTEGER PRIMARY KEY (rowid=?)", "execution_pkey", false),
     ("ends of the executions", "SEARCH execution", "execution_pkey", false),
     ("oldest executions", "execution_id (account=? AND id>? AND id<?)", "execution_id", true),
@@ -73,6 +79,8 @@ const FROM_ITS_HEAD: &[&str] = &[
     "SCAN account USING COVERING INDEX account_wake",
     "SCAN receipt",
     "SCAN change",
+    // What is under way, which is little.
+    "SCAN pending USING INDEX pending_lease",
 ];
 
 /// Tables of which no plan may read everything, and what stands for them in the statements.
@@ -202,6 +210,7 @@ async fn probes(house: &House) -> Vec<(&'static str, Probe)> {
             automation: automation(1),
             webhook: webhook(1),
             trace: TRACE.parse().unwrap(),
+            record: "4711".into(),
             execution: ExecutionId::from_bytes(format!("{:016}", seqs[0]).into_bytes().try_into().unwrap()),
             lanes: column("SELECT lane FROM lane WHERE account = $1 ORDER BY lane").await,
             seqs,
@@ -283,8 +292,9 @@ async fn fill(house: &House) {
     )
     .await;
     run(house, &format!(
-        "INSERT INTO execution (seq, account, id, automation, automation_version, generation, event, traceparent, trace, accepted_at, \
-         plan, bodies) SELECT n, 'acct' || {owner}, {id}, '{first}', 1, 1, '{{}}', '', n * 7919 % 100003, {now}, '[]', {} FROM {all}",
+        "INSERT INTO execution (seq, account, id, automation, automation_version, generation, event, traceparent, trace, record, accepted_at, \
+         plan, bodies) SELECT n, 'acct' || {owner}, {id}, '{first}', 1, 1, '{{}}', '', n * 7919 % 100003, n * 7907 % 1009, {now}, '[]', {} \
+         FROM {all}",
         bytes(100)
     )).await;
     run(house, &format!(
@@ -305,8 +315,9 @@ async fn fill(house: &House) {
     run(
         house,
         &format!(
-            "INSERT INTO ending (seq, number, state, reason, message, step, started_at, at) \
-         SELECT n, 1, 'SUCCEEDED', NULL, '', 0, {now}, {now} FROM {all} WHERE n > {ROWS}"
+            "INSERT INTO ending (seq, number, state, reason, message, step, started_at, at, account) \
+         SELECT n, 1, CASE WHEN n % 16 < 2 THEN 'FAILED' ELSE 'SUCCEEDED' END, CASE WHEN n % 16 < 2 THEN 'FORBIDDEN' END, \
+         '', 0, {now}, {now} - n, CASE WHEN n % 16 < 2 THEN 'acct' || {owner} END FROM {all} WHERE n > {ROWS}"
         ),
     )
     .await;

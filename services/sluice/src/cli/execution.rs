@@ -28,21 +28,50 @@ pub enum Execution {
     },
 }
 
-/// Flags of `sluice execution list`. Filters must all hold.
+/// Which executions are meant. Filters must all hold.
 #[derive(Debug, Args)]
-pub struct ExecutionList {
-    /// Only in this state: queued, running, waiting, paused, succeeded, failed, stopped or cancelled.
+pub struct ExecutionFilter {
+    /// In this state: queued, running, waiting, paused, succeeded, failed, stopped or cancelled.
     #[arg(long, value_name = "STATE", value_parser = words::execution_state)]
     pub state: Option<i32>,
-    /// Only of this automation: an id, a resource name or the exact name.
+    /// Of this automation: an id, a resource name or the exact name.
     #[arg(long, value_name = "AUTOMATION")]
     pub automation: Option<String>,
-    /// Only with a request to this webhook: an id, a resource name or the exact name.
+    /// With a request to this webhook: an id, a resource name or the exact name.
     #[arg(long, value_name = "WEBHOOK")]
     pub webhook: Option<String>,
-    /// Only of this trace: its 32 hexadecimal digits.
+    /// Of this trace: its 32 hexadecimal digits.
     #[arg(long, value_name = "TRACE")]
     pub trace_id: Option<String>,
+    /// Set off by an event of this record: its id, or the kind of record and the id (`deal/4711`).
+    #[arg(long, value_name = "RECORD", value_parser = words::record)]
+    pub record: Option<words::Record>,
+    /// Ended for this reason, such as retries_exhausted or forbidden.
+    #[arg(long, value_name = "REASON", value_parser = words::end_reason)]
+    pub end_reason: Option<i32>,
+    /// Held back for this reason, such as quota or webhook_disabled.
+    #[arg(long, value_name = "REASON", value_parser = words::pause_reason)]
+    pub pause_reason: Option<i32>,
+    /// Accepted from then on: an instant (2026-11-24T08:00:00Z) or how long ago (24h).
+    #[arg(long, value_name = "WHEN", value_parser = words::when)]
+    pub accepted_from: Option<words::When>,
+    /// Accepted before then.
+    #[arg(long, value_name = "WHEN", value_parser = words::when)]
+    pub accepted_until: Option<words::When>,
+    /// Ended from then on.
+    #[arg(long, value_name = "WHEN", value_parser = words::when)]
+    pub ended_from: Option<words::When>,
+    /// Ended before then.
+    #[arg(long, value_name = "WHEN", value_parser = words::when)]
+    pub ended_until: Option<words::When>,
+}
+
+/// Flags of `sluice execution list`.
+#[derive(Debug, Args)]
+pub struct ExecutionList {
+    /// Which.
+    #[command(flatten)]
+    pub filter: ExecutionFilter,
     /// At most so many; 0 means all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     pub limit: usize,

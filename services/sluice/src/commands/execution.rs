@@ -1,5 +1,6 @@
 //! `sluice execution`: the history, and what can be done to an execution.
 
+mod filter;
 mod story;
 mod watch;
 
@@ -45,14 +46,7 @@ pub async fn run(Noun { client, verb }: Noun<cli::Execution>) -> anyhow::Result<
 }
 
 async fn list(connection: &Connection, wish: &ExecutionList) -> anyhow::Result<()> {
-    let automation = match &wish.automation {
-        Some(given) => connection.automation_name(given).await?,
-        None => String::new(),
-    };
-    let webhook = match &wish.webhook {
-        Some(given) => connection.webhook_name(given).await?,
-        None => String::new(),
-    };
+    let filter = filter::of(connection, &wish.filter).await?;
     let headings = ["ID", "STATE", "EVENT", "RECORD", "ATTEMPTS", "ACCEPTED"];
     let row = |execution: &Execution| {
         let event = execution.event.clone().unwrap_or_default();
@@ -70,10 +64,7 @@ async fn list(connection: &Connection, wish: &ExecutionList) -> anyhow::Result<(
             parent: connection.account()?.to_string(),
             page_size,
             page_token,
-            state: wish.state.unwrap_or_default(),
-            automation: automation.clone(),
-            webhook: webhook.clone(),
-            trace_id: wish.trace_id.clone().unwrap_or_default(),
+            ..filter::listing(filter.clone())
         };
         let page = connection.answer(connection.executions().list_executions(request).await)?;
         Ok((page.executions, page.next_page_token))

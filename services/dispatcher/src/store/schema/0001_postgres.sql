@@ -72,14 +72,16 @@ CREATE TABLE execution (
   event               TEXT    NOT NULL,         -- JSON
   traceparent         TEXT    NOT NULL,
   trace               BIGINT,         -- stands for account and trace; NULL without one
+  record              BIGINT  NOT NULL, -- stands for account and the record's id
   accepted_at         BIGINT NOT NULL,
   plan                TEXT    NOT NULL,         -- JSON
   bodies              BYTEA    NOT NULL
 );
 CREATE UNIQUE INDEX execution_id ON execution (account, id);
--- Traces are random: in one index over all rows each would be written to a page of its own, anywhere. So it is cut where 8,192
--- executions are full: what is accepted goes into the last few pages, and a look-up asks each cut.
-CREATE INDEX execution_trace ON execution ((seq >> 13), trace);
+-- What these two stand for is random: in one index over all rows each would be written to a page of its own, anywhere. So they are
+-- cut where 512 executions are full: what is accepted goes into the last page or two, and a look-up asks each cut.
+CREATE INDEX execution_trace ON execution ((seq >> 9), trace);
+CREATE INDEX execution_record ON execution ((seq >> 9), record);
 
 -- The working set: what is not ended. A row with a token has an attempt under way.
 CREATE TABLE pending (
@@ -106,6 +108,8 @@ CREATE TABLE pending (
 CREATE INDEX pending_turn ON pending (account, turn, seq) WHERE token IS NULL AND due_at = 0;
 CREATE INDEX pending_lane ON pending (lane, turn, due_at, seq) WHERE token IS NULL;
 CREATE INDEX pending_due ON pending (account, due_at) WHERE token IS NULL AND due_at > 0;
+-- Not `> 0`, so that neither database takes the index by time for it.
+CREATE INDEX pending_later ON pending (account, seq) WHERE token IS NULL AND due_at <> 0;
 CREATE INDEX pending_lease ON pending (lease_until) WHERE token IS NOT NULL;
 
 -- Attempts that ended; the one under way stands in pending.
@@ -137,9 +141,13 @@ CREATE TABLE ending (
   step        BIGINT NOT NULL,
   started_at  BIGINT,
   at          BIGINT NOT NULL,
+  account     TEXT COLLATE "C",                     -- whose, of the end in force that is no success
   PRIMARY KEY (seq, number),
-  CHECK ((state = 'SUCCEEDED') = (reason IS NULL))
+  CHECK ((state = 'SUCCEEDED') = (reason IS NULL)),
+  CHECK (state <> 'SUCCEEDED' OR account IS NULL)
 );
+-- What went otherwise than well is found by its end; what went well costs nothing here.
+CREATE INDEX ending_account ON ending (account, state, at, seq) WHERE account IS NOT NULL;
 
 -- What happened, for those who watch: one row a transaction and account, appended, and gone after a while.
 -- On PostgreSQL a revision is taken under the locks of what changed, so those of one execution rise; of different accounts a lower one
