@@ -6,6 +6,7 @@
 //! - [`Current`]: a value that may be replaced while it is in use;
 //! - [`Renewal`]: such a value, made from files, again whenever they change;
 //! - [`config`]: settings from a file, the environment and flags, in that order of weight;
+//! - [`failpoint`]: places at which a suite holds the process and kills it; nothing in builds that are not the suites';
 //! - [`HumanSpan`] and [`human_span`]: lengths of time as people write them, `250ms`, `15s`, `3d`;
 //! - [`Supervisor`]: the tasks of the process; one that fails takes the whole process down, visibly;
 //! - [`Shutdown`]: the one signal that it is time to stop.
@@ -14,6 +15,7 @@ mod clock;
 pub mod config;
 mod current;
 mod entropy;
+pub mod failpoint;
 pub mod human_span;
 mod renewal;
 mod shutdown;

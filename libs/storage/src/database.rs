@@ -156,13 +156,16 @@ impl Database {
     /// Begins a transaction that may write. On SQLite it is the only one of this process until it ends, and holds the
     /// file's write lock from its first moment (`BEGIN IMMEDIATE`); on PostgreSQL it is READ COMMITTED.
     ///
+    /// `name` says what it is for; a suite can kill the process at `name.begun`, `name.committing` and `name.committed`, see
+    /// [`failpoint`](sluice_runtime::failpoint), and has a table of all names: tests/crash/points.rs.
+    ///
     /// # Errors
     /// `Unavailable` when no connection came free in time, `Retry` when another process holds SQLite's write lock.
-    pub async fn write(&self) -> Result<Transaction, StorageError> {
+    pub async fn write(&self, name: &'static str) -> Result<Transaction, StorageError> {
         let mode = (self.0.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
         let inner = self.0.writer.begin_with_options(options).await?;
-        Ok(Transaction::new(inner, self.0.backend, self.0.clock.clone()))
+        Ok(Transaction::new(inner, name, self.0.backend, self.0.clock.clone()))
     }
 
     /// What reads single statements, each on any free connection and each seeing what is committed when it starts.

@@ -61,7 +61,7 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<us
     if let Some(twice) = migrations.iter().find(|migration| names.insert(migration.name, ()).is_some()) {
         return Err(MigrationError::Duplicate { name: twice.name });
     }
-    let transaction = database.write().await?;
+    let transaction = database.write("migration").await?;
     if database.backend() == Backend::Postgres {
         postgres::lock_migrations(&transaction).await?;
         postgres::create_clock(&transaction, database.settable_clock()).await?;

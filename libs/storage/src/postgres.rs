@@ -115,7 +115,7 @@ pub(crate) async fn create_clock(transaction: &Transaction, settable: bool) -> R
 
 /// Sets what a settable `sluice_now()` returns from now on.
 pub(crate) async fn set_clock(database: &Database, now: Timestamp) -> Result<(), StorageError> {
-    let transaction = database.write().await?;
+    let transaction = database.write("clock").await?;
     transaction
         .execute(
             "INSERT INTO sluice_clock (now) VALUES ($1) ON CONFLICT (one) DO UPDATE SET now = excluded.now",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
 use sluice_domain::Timestamp;
-use sluice_runtime::Clock;
+use sluice_runtime::{Clock, failpoint};
 
 use crate::database::Backend;
 use crate::error::StorageError;
@@ -36,6 +36,7 @@ pub trait Query: Send + Sync {
 /// A transaction that may write; unless [committed](Transaction::commit), dropping it rolls it back.
 pub struct Transaction {
     inner: DatabaseTransaction,
+    name: &'static str,
     backend: Backend,
     clock: Clock,
 }
@@ -49,8 +50,14 @@ pub struct Reader {
 }
 
 impl Transaction {
-    pub(crate) fn new(inner: DatabaseTransaction, backend: Backend, clock: Clock) -> Self {
-        Self { inner, backend, clock }
+    pub(crate) fn new(
+        inner: DatabaseTransaction,
+        name: &'static str,
+        backend: Backend,
+        clock: Clock,
+    ) -> Self {
+        failpoint::reach(name, "begun");
+        Self { inner, name, backend, clock }
     }
 
     /// Runs one statement and returns how many rows it inserted, changed or deleted.
@@ -77,7 +84,10 @@ impl Transaction {
     /// # Errors
     /// `Unavailable` leaves in doubt whether it was committed; any other error means that it was not.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.inner.commit().await?)
+        failpoint::reach(self.name, "committing");
+        self.inner.commit().await?;
+        failpoint::reach(self.name, "committed");
+        Ok(())
     }
 
     /// Undoes it all, and has done so when it returns.

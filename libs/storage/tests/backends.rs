@@ -8,7 +8,7 @@ use sluice_storage::{Backend, Cause, Database, Options, Query, StorageError, Tra
 use sluice_testkit::{TestDatabase, on_each_backend};
 
 async fn with_items(db: &TestDatabase) {
-    let transaction = db.database().write().await.unwrap();
+    let transaction = db.database().write("test").await.unwrap();
     let bytes = if db.backend() == Backend::Sqlite { "BLOB" } else { "BYTEA" };
     let table =
         format!("CREATE TABLE items (seq BIGINT PRIMARY KEY, name TEXT UNIQUE, body {bytes}, live BOOLEAN)");
@@ -29,7 +29,7 @@ async fn count(database: &Database) -> i64 {
 async fn what_is_committed_is_read_back_with_its_types() {
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         let values: Vec<Value> = vec![
             7_i64.into(),
             "käse".into(),
@@ -78,7 +78,7 @@ async fn parameters_above_nine_and_repeated_ones_reach_their_places() {
     on_each_backend(|db| async move {
         with_items(&db).await;
         let items: Vec<i64> = (1..=600).collect();
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         for piece in chunks(&items, db.backend(), 2) {
             let sql = format!("INSERT INTO items (seq, name) VALUES {}", placeholders(piece.len(), 2, 1));
             let values = piece.iter().flat_map(|seq| [Value::from(*seq), format!("n{seq}").into()]).collect();
@@ -96,13 +96,13 @@ async fn parameters_above_nine_and_repeated_ones_reach_their_places() {
 async fn an_abandoned_transaction_leaves_nothing_and_frees_the_writer() {
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         drop(transaction);
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 2, "b").await.unwrap();
         transaction.rollback().await.unwrap();
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(count(db.database()).await, 1);
@@ -116,7 +116,7 @@ async fn a_transaction_dropped_in_the_middle_of_a_statement_leaves_nothing() {
         with_items(&db).await;
         let database = db.database().clone();
         for _ in 0..20 {
-            let transaction = database.write().await.unwrap();
+            let transaction = database.write("test").await.unwrap();
             insert(&transaction, 1, "a").await.unwrap();
             // Polled once, then dropped with the statement under way.
             tokio::select! {
@@ -126,7 +126,7 @@ async fn a_transaction_dropped_in_the_middle_of_a_statement_leaves_nothing() {
             }
             drop(transaction);
         }
-        let transaction = database.write().await.unwrap();
+        let transaction = database.write("test").await.unwrap();
         assert_eq!(insert(&transaction, 1, "a").await.unwrap(), 1);
         transaction.commit().await.unwrap();
         assert_eq!(count(&database).await, 1);
@@ -147,14 +147,14 @@ async fn a_transaction_given_up_while_it_begins_holds_nothing() {
             };
             tokio::select! {
                 biased;
-                begun = db.database().write() => drop(begun.unwrap()),
+                begun = db.database().write("test") => drop(begun.unwrap()),
                 () = patience => {}
             }
         }
-        let transaction = other.write().await.unwrap();
+        let transaction = other.write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         transaction.commit().await.unwrap();
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 2, "b").await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(count(&other).await, 2);
@@ -166,13 +166,13 @@ async fn a_transaction_given_up_while_it_begins_holds_nothing() {
 async fn an_existing_key_is_a_conflict_that_names_its_constraint() {
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         transaction.commit().await.unwrap();
         for (seq, name, sqlite, postgres) in
             [(1, "b", "items.seq", "items_pkey"), (2, "a", "items.name", "items_name_key")]
         {
-            let transaction = db.database().write().await.unwrap();
+            let transaction = db.database().write("test").await.unwrap();
             let expected = if db.backend() == Backend::Sqlite { sqlite } else { postgres };
             match insert(&transaction, seq, name).await.unwrap_err() {
                 StorageError::Conflict { constraint } => assert_eq!(constraint, expected),
@@ -197,7 +197,7 @@ async fn bad_sql_is_an_error_whose_text_says_nothing_of_it() {
 async fn readers_see_commits_only_and_are_not_held_up_by_the_writer() {
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         assert_eq!(count(db.database()).await, 0);
         transaction.commit().await.unwrap();
@@ -210,7 +210,7 @@ async fn readers_see_commits_only_and_are_not_held_up_by_the_writer() {
 async fn many_writers_at_once_lose_no_update() {
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 0, "counter").await.unwrap();
         transaction.commit().await.unwrap();
         let second = db.reconnect().await;
@@ -218,7 +218,7 @@ async fn many_writers_at_once_lose_no_update() {
         for number in 0..40 {
             let database = if number % 2 == 0 { db.database().clone() } else { second.clone() };
             writers.spawn(async move {
-                let transaction = database.write().await?;
+                let transaction = database.write("test").await?;
                 let lock = if database.backend() == Backend::Postgres { " FOR UPDATE" } else { "" };
                 let sql = format!("SELECT seq FROM items WHERE name = 'counter'{lock}");
                 let row =
@@ -240,7 +240,7 @@ async fn many_writers_at_once_lose_no_update() {
 #[tokio::test]
 async fn time_in_a_transaction_is_read_when_asked_and_moves_with_the_test() {
     on_each_backend(|db| async move {
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         let before = transaction.now().await.unwrap();
         // SQLite's clock is moved by hand here: the writer is taken by this very transaction.
         let later = db.time.advance(Span::from_secs(60)).await;
@@ -260,11 +260,11 @@ async fn a_writer_that_gets_no_turn_in_time_is_told_unavailable() {
             ..Options::default()
         };
         let database = Database::connect(&db.url, db.time.clock(), &options).await.unwrap();
-        let held = database.write().await.unwrap();
-        let error = database.write().await.unwrap_err();
+        let held = database.write("test").await.unwrap();
+        let error = database.write("test").await.unwrap_err();
         assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
         drop(held);
-        database.write().await.unwrap();
+        database.write("test").await.unwrap();
     })
     .await;
 }
@@ -274,7 +274,7 @@ async fn a_closed_database_is_unavailable() {
     on_each_backend(|db| async move {
         let database = db.reconnect().await;
         database.close().await;
-        let error = database.write().await.unwrap_err();
+        let error = database.write("test").await.unwrap_err();
         assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
         assert!(error.is_transient());
         let error = database.read().all("SELECT 1", vec![]).await.unwrap_err();
@@ -301,7 +301,7 @@ async fn entities_share_the_transaction() {
 
     on_each_backend(|db| async move {
         with_items(&db).await;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         insert(&transaction, 1, "a").await.unwrap();
         let backend = if db.backend() == Backend::Sqlite { DbBackend::Sqlite } else { DbBackend::Postgres };
         let statement = Statement::from_string(backend, "SELECT seq FROM items");

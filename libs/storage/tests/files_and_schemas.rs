@@ -55,13 +55,13 @@ async fn readers_of_a_file_can_not_write() {
 #[tokio::test]
 async fn a_writer_kept_out_by_another_process_is_told_to_retry() {
     let db = sluice_testkit::sqlite().await;
-    let held = db.database().write().await.unwrap();
+    let held = db.database().write("test").await.unwrap();
     let options = Options { lock_timeout: std::time::Duration::from_millis(20), ..Options::default() };
     let other = Database::connect(&db.url, Clock::system(), &options).await.unwrap();
-    let error = other.write().await.unwrap_err();
+    let error = other.write("test").await.unwrap_err();
     assert!(matches!(error, StorageError::Retry(_)), "{error:?}");
     held.rollback().await.unwrap();
-    other.write().await.unwrap().commit().await.unwrap();
+    other.write("test").await.unwrap().commit().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -87,7 +87,7 @@ async fn schemas_of_one_database_are_made_on_demand_and_do_not_see_each_other() 
 async fn a_lock_waited_for_too_long_is_a_retry_and_a_slow_statement_unavailable() {
     let db = sluice_testkit::postgres().await;
     let short = std::time::Duration::from_millis(500);
-    let holding = db.database().write().await.unwrap();
+    let holding = db.database().write("test").await.unwrap();
     holding.execute("LOCK TABLE sluice_clock IN ACCESS EXCLUSIVE MODE", vec![]).await.unwrap();
     let url = db.url.clone();
     let options = Options { lock_timeout: short, ..Options::default() };
@@ -104,7 +104,7 @@ async fn a_lock_waited_for_too_long_is_a_retry_and_a_slow_statement_unavailable(
 #[tokio::test]
 async fn connections_cut_by_the_server_are_unavailable_once_and_then_replaced() {
     let db = sluice_testkit::postgres().await;
-    let transaction = db.database().write().await.unwrap();
+    let transaction = db.database().write("test").await.unwrap();
     let killer = db.reconnect().await;
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -124,17 +124,17 @@ async fn connections_cut_by_the_server_are_unavailable_once_and_then_replaced() 
 async fn a_full_disk_is_told_apart_keeps_what_was_committed_and_passes() {
     let db = sluice_testkit::sqlite().await;
     let limit_pages = async |pages: u32| {
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         transaction.one(&format!("PRAGMA max_page_count = {pages}"), vec![]).await.unwrap();
         transaction.commit().await.unwrap();
     };
     let fill = async |seq: i64| {
-        let transaction = db.database().write().await?;
+        let transaction = db.database().write("test").await?;
         let values = vec![seq.into(), vec![7_u8; 100_000].into()];
         transaction.execute("INSERT INTO blobs VALUES ($1, $2)", values).await?;
         transaction.commit().await
     };
-    let transaction = db.database().write().await.unwrap();
+    let transaction = db.database().write("test").await.unwrap();
     transaction.execute("CREATE TABLE blobs (seq BIGINT PRIMARY KEY, body BLOB)", vec![]).await.unwrap();
     transaction.commit().await.unwrap();
     fill(1).await.unwrap();

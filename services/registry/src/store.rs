@@ -105,7 +105,7 @@ impl Store {
 
     /// Begins a write: nothing else is written until it ends.
     async fn begin(&self) -> Result<Transaction, Error> {
-        let transaction = self.0.database.write().await?;
+        let transaction = self.0.database.write("registry").await?;
         if transaction.backend() == Backend::Postgres {
             transaction.one("SELECT head FROM feed WHERE one = 1 FOR UPDATE", Vec::new()).await?;
         }

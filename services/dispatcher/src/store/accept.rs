@@ -161,7 +161,7 @@ impl Store {
     }
 
     async fn accept_once(&self, events: &[NewEvent], room: &Room) -> Result<Accepted> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("accept").await?;
         let mut quotas = accounts::lock(&tx, events.iter().map(|event| &event.account)).await?;
         let now = tx.now().await?;
         let receipts = receipts::settle(&tx, events, now).await?;

@@ -127,7 +127,7 @@ impl Store {
         let Some(last) = row.map(|row| row.at::<Option<i64>>(0)).transpose()?.flatten() else {
             return Ok(false);
         };
-        let tx = self.database.write().await?;
+        let tx = self.database.write("prune_changes").await?;
         tx.execute("UPDATE feed SET pruned = $1 WHERE pruned < $1", vec![last.into()]).await?;
         let removed = tx.execute("DELETE FROM change WHERE revision <= $1", vec![last.into()]).await?;
         tx.commit().await?;

@@ -63,7 +63,7 @@ impl Store {
     }
 
     async fn claim_once(&self, account: &AccountId, share: Share) -> Result<Claimed> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("claim").await?;
         let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Claimed::default()) };
         let quota = &mut quota;
         let now = tx.now().await?;
@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn postpone(&self, account: &AccountId, after: Span) -> Result<()> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("postpone").await?;
         let at = tx.now().await?.plus(after);
         let update = "UPDATE account SET wake_at = $2 WHERE account = $1 AND wake_at < $2";
         tx.execute(update, vec![account.as_str().into(), at.as_micros().into()]).await?;

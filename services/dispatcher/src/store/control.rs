@@ -51,7 +51,7 @@ impl Store {
     }
 
     async fn cancel_once(&self, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("cancel").await?;
         let mut changes = Changes::default();
         let cancelled = cancel_within(&tx, account, id, &mut changes).await?;
         let now = tx.now().await?;
@@ -69,7 +69,7 @@ impl Store {
     }
 
     async fn retry_once(&self, account: &AccountId, id: ExecutionId) -> Result<Retried> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("retry").await?;
         let mut changes = Changes::default();
         let retried = self.retry_within(&tx, account, id, &mut changes).await?;
         let now = tx.now().await?;

@@ -66,7 +66,7 @@ impl Store {
     }
 
     async fn finish_once(&self, finishes: &[Finish]) -> Result<Vec<Reported>> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("finish").await?;
         let going_on = finishes.iter().filter(|finish| !matches!(finish.next, Next::End(_)));
         let mut quotas = accounts::lock(&tx, going_on.map(|finish| &finish.account)).await?;
         let closed = gates::closed(&tx, quotas.keys()).await?;

@@ -57,7 +57,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let seqs: Vec<i64> = expired.iter().map(|(seq, _)| *seq).collect();
-        let tx = self.database.write().await?;
+        let tx = self.database.write("rescue").await?;
         let mut quotas = accounts::lock(&tx, expired.iter().map(|(_, account)| account)).await?;
         let closed = gates::closed(&tx, quotas.keys()).await?;
         let found = pending::locked(&tx, &seqs).await?;

@@ -71,7 +71,7 @@ impl Store {
         }
 
         // Under the account's lock nobody opens an ended execution again meanwhile.
-        let tx = self.database.write().await?;
+        let tx = self.database.write("prune").await?;
         accounts::lock(&tx, [account]).await?;
         let waiting: Vec<i64> = pending::get(&tx, &seqs).await?.iter().map(|(row, _)| row.seq).collect();
         let ended = endings::latest(&tx, &seqs).await?;
@@ -105,7 +105,7 @@ impl Store {
         if old.is_empty() {
             return Ok(0);
         }
-        let tx = self.database.write().await?;
+        let tx = self.database.write("prune_receipts").await?;
         for piece in chunks(&old, tx.backend(), 1) {
             let delete = format!("DELETE FROM receipt WHERE receipt IN ({})", sql::list(piece.len(), 1));
             tx.execute(&delete, sql::keys(piece)).await?;

@@ -70,7 +70,7 @@ impl Store {
     ) -> Result<Stopped> {
         let subject = Subject::Automation(automation);
         let key = || -> Vec<Value> { vec![account.as_str().into(), subject.id().into()] };
-        let tx = self.database.write().await?;
+        let tx = self.database.write("stop").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
         if let Some(generation) = generation {
             gates::put(&tx, account, subject, generation, true).await?;

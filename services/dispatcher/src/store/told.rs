@@ -23,7 +23,7 @@ impl Store {
         account: &AccountId,
         entitlements: &Entitlements,
     ) -> Result<bool> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("entitlements").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
         let now = tx.now().await?;
         let Some(quota) = quotas.get_mut(account) else { return Ok(false) };
@@ -95,7 +95,7 @@ impl Store {
         revision: i64,
         closed: bool,
     ) -> Result<bool> {
-        let tx = self.database.write().await?;
+        let tx = self.database.write("gate").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
         let changed = gates::put(&tx, account, Subject::Webhook(webhook), revision, closed).await?;
         let now = tx.now().await?;

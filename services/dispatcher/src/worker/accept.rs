@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sluice_domain::AccountId;
-use sluice_runtime::{Clock, Shutdown, Supervisor};
+use sluice_runtime::{Clock, Shutdown, Supervisor, failpoint};
 use sluice_storage::{Batcher, BatcherHandle, Closed, StorageError};
 use sluice_telemetry::{Kind, Span};
 
@@ -72,6 +72,7 @@ impl Accepting {
             record.count("sluice.executions.count", event.executions.len());
         });
         let answer = self.0.submit(event).await;
+        failpoint::reach("accept", "answering");
         span.record(|record| match &answer {
             Ok(Ok(acceptance)) => record.set("sluice.accept.outcome", outcome(acceptance)),
             Ok(Err(_)) => record.fail("database"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_runtime::Shutdown;
+use sluice_runtime::{Shutdown, failpoint};
 
 use super::Alarm;
 use crate::attempt::Verdict;
@@ -19,6 +19,7 @@ pub async fn rescuing(store: Store, alarm: Alarm, shutdown: Shutdown) {
         match store.rescue().await {
             Ok(cut_off) if cut_off.is_empty() => {}
             Ok(cut_off) => {
+                failpoint::reach("rescue", "telling");
                 cut_off.iter().for_each(tell);
                 alarm.ring();
                 continue;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_domain::{Span, Timestamp};
-use sluice_runtime::{Clock, Entropy, Shutdown};
+use sluice_runtime::{Clock, Entropy, Shutdown, failpoint};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -93,7 +93,9 @@ impl Means {
                 attempt: report.map(|report| report.attempt),
                 next,
             };
-            if self.reporting.report(finish).await == Some(Reported::ClaimLost) {
+            let reported = self.reporting.report(finish).await;
+            failpoint::reach("dial", "reported");
+            if reported == Some(Reported::ClaimLost) {
                 tracing::warn!(execution.id = %execution, "a claim was lost before it was reported");
             }
         };
@@ -123,7 +125,9 @@ impl Means {
         if self.clock.now() > send_by || self.resting.is_triggered() {
             return (None, Next::HandBack(Span::ZERO));
         }
+        failpoint::reach("dial", "beginning");
         let report = trace.attempt.scope(self.courier.deliver(claim, &target, trace)).await;
+        failpoint::reach("dial", "answered");
         let progress = Progress { plan: &claim.plan, step: claim.step, retries: claim.retries };
         let next = after(&report.outcome, progress, &self.schedule, self.entropy.fraction());
         (Some(report), next)

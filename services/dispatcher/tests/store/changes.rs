@@ -142,7 +142,7 @@ pub(crate) async fn nothing_is_told_before_all_that_comes_before_it_is_settled(h
         // There is one writer at a time: who comes later commits later.
         return;
     }
-    let late = house.db.reconnect().await.write().await.unwrap();
+    let late = house.db.reconnect().await.write("test").await.unwrap();
     late.execute("UPDATE feed SET pruned = pruned", vec![]).await.unwrap();
     let insert = "INSERT INTO change (account, at, changes) VALUES ('late', 1, '[]')";
     late.execute(insert, vec![]).await.unwrap();

@@ -38,7 +38,7 @@ fn rows() -> impl Iterator<Item = Flat> {
 
 /// Whether a statement is carried out; nothing of it stays.
 async fn stands(house: &House, statement: &str, values: Vec<Value>) -> bool {
-    let tx = house.db.database().write().await.unwrap();
+    let tx = house.db.database().write("test").await.unwrap();
     let outcome = tx.execute(statement, values).await;
     tx.rollback().await.unwrap();
     outcome.is_ok()

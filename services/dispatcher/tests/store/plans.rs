@@ -108,7 +108,7 @@ async fn hot_statements_use_their_index_on_sqlite() {
     for when in ["not analysed", "analysed"] {
         for (whose, probe) in probes(&house).await {
             for (name, sql, values) in hot_statements(Backend::Sqlite, &probe) {
-                let tx = house.db.database().write().await.unwrap();
+                let tx = house.db.database().write("test").await.unwrap();
                 let rows = tx.all(&format!("EXPLAIN QUERY PLAN {sql}"), values).await.unwrap();
                 let plan: Vec<String> = rows.iter().map(|row| row.get("detail").unwrap()).collect();
                 faults.extend(judge(Backend::Sqlite, &format!("{name}, {whose}, {when}"), name, &plan));
@@ -129,7 +129,7 @@ async fn hot_statements_use_their_index_on_postgres() {
     for mode in ["force_custom_plan", "force_generic_plan"] {
         for (whose, probe) in probes(&house).await {
             for (name, sql, values) in hot_statements(Backend::Postgres, &probe) {
-                let tx = house.db.database().write().await.unwrap();
+                let tx = house.db.database().write("test").await.unwrap();
                 tx.execute(&format!("SET LOCAL plan_cache_mode = {mode}"), vec![]).await.unwrap();
                 tx.execute(&format!("PREPARE hot AS {sql}"), vec![]).await.unwrap();
                 let parameters: Vec<String> = values.iter().map(literal).collect();
@@ -222,7 +222,7 @@ async fn probes(house: &House) -> Vec<(&'static str, Probe)> {
 }
 
 async fn run(house: &House, sql: &str) {
-    let tx = house.db.database().write().await.unwrap();
+    let tx = house.db.database().write("test").await.unwrap();
     tx.execute(sql, vec![]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     tx.commit().await.unwrap();
 }

@@ -6,6 +6,7 @@ use proto::dispatcher::v1::dispatch_service_client::DispatchServiceClient;
 use proto::dispatcher::v1::enqueue_result::Answer;
 use sluice_domain::{Event, ExecutionId};
 use sluice_rpc::{MAX_INTERNAL_BYTES, Transport};
+use sluice_runtime::failpoint;
 use sluice_telemetry::{Kind, Span};
 
 use super::convert;
@@ -85,7 +86,9 @@ impl Dispatcher {
         let traced = |Item(item)| wire::EnqueueItem { traceparent: traceparent.clone(), ..item };
         let request = wire::EnqueueExecutionsRequest { items: items.into_iter().map(traced).collect() };
         let mut client = self.client.clone();
+        failpoint::reach("ingest", "enqueueing");
         let answer = span.context().scope(client.enqueue_executions(request)).await;
+        failpoint::reach("ingest", "answering");
         if answer.is_err() {
             span.record(|record| record.fail("enqueue"));
         }

@@ -50,7 +50,7 @@ impl Store {
 
     async fn try_change(&self, change: Change<'_>) -> Result<Changed, StorageError> {
         let Change { before, after, stop, most_active } = change;
-        let transaction = self.database.write().await?;
+        let transaction = self.database.write("automation_change").await?;
         let revision = take_turn(&transaction, &before.account).await?;
         if let Some(most) = most_active {
             let active = active_count(&transaction, &before.account).await?;

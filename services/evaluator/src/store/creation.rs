@@ -72,7 +72,7 @@ impl Store {
         most: u32,
     ) -> Result<Created, StorageError> {
         let now = automation.created_at;
-        let transaction = self.database.write().await?;
+        let transaction = self.database.write("automation_creation").await?;
         let revision = take_turn(&transaction, &automation.account).await?;
         if let Some(request) = request
             && let Some(before) = created_before(&transaction, &automation.account, request, now).await?

@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn stop_arrived(&self, stop: &Stop) -> Result<(), StorageError> {
-        let transaction = self.database.write().await?;
+        let transaction = self.database.write("stop_arrived").await?;
         let sql = "DELETE FROM stops WHERE account = $1 AND automation = $2 AND generation <= $3";
         let values = vec![stop.account.as_str().into(), key(stop.automation), stop.generation.into()];
         transaction.execute(sql, values).await?;

@@ -124,7 +124,7 @@ impl House {
 
     /// Does something to the registry's database behind its back.
     pub(crate) async fn execute(&self, statement: &str) {
-        let transaction = self.database.write().await.unwrap();
+        let transaction = self.database.write("test").await.unwrap();
         transaction.execute(statement, Vec::new()).await.unwrap();
         transaction.commit().await.unwrap();
     }

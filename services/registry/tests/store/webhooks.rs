@@ -209,7 +209,7 @@ async fn a_sealed_secret_moved_to_another_row_does_not_open() {
             store.create_webhook(&admin(), &creation("acme", Kind::Event, "1")).await.unwrap().webhook.id;
         let two =
             store.create_webhook(&admin(), &creation("acme", Kind::Event, "2")).await.unwrap().webhook.id;
-        let transaction = db.database().write().await.unwrap();
+        let transaction = db.database().write("test").await.unwrap();
         let moved =
             "UPDATE webhooks SET credential = (SELECT credential FROM webhooks WHERE id = $1) WHERE id = $2";
         let ids = vec![one.to_bytes().to_vec().into(), two.to_bytes().to_vec().into()];
