@@ -12,8 +12,8 @@
 //! - [`Rotel`]: an OpenTelemetry collector that nobody here wrote, and [`CollectedSpan`], what it took; [`Hanging`]: a server that
 //!   never answers; [`python`]: the programs of tests/python;
 //! - [`requests`]: makers of webhooks, automations and events;
-//! - [`producer`]: producers that repeat what they have no answer for, and their ledger; [`ledgers`]: it, the receivers' hits and the
-//!   history held against one another; [`starts`]: the quota, counted anew;
+//! - [`producer`]: producers that repeat what they have no answer for, and their ledger; [`crowd`]: many of them with moods; [`ledgers`]:
+//!   it, the receivers' hits and the history held against one another; [`starts`]: the quota, counted anew;
 //! - [`Watching`], [`Mirror`]: a watch of executions, and all that it has told so far;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`figures`]: what a suite measured, told also when it passes;
@@ -33,6 +33,7 @@
 
 mod binaries;
 pub mod collector;
+pub mod crowd;
 mod deployment;
 mod hanging;
 mod house;

@@ -50,6 +50,10 @@ pub(crate) struct Premises {
     pub(crate) secrets: Vec<Secret>,
     pub(crate) proxy: Option<FaultProxy>,
     pub(crate) on_server: Option<TestDatabase>,
+    /// The URL of a PostgreSQL server that is the test's own.
+    pub(crate) own_server: Option<String>,
+    /// What the processes have in their environment.
+    pub(crate) variables: Vec<(&'static str, PathBuf)>,
     settings: Vec<String>,
     folder: TempDir,
 }
@@ -84,7 +88,8 @@ impl Premises {
             Shape::OneProcess => Doors { public: public.clone(), internal: internal.clone() },
             Shape::ThreeProcesses => Doors { public: door(), internal: door() },
         });
-        Self { shape, doors, signer, secrets, proxy, on_server, settings, folder }
+        let (own_server, variables) = (None, Vec::new());
+        Self { shape, doors, signer, secrets, proxy, on_server, own_server, variables, settings, folder }
     }
 
     /// The folder with the keys, the tokens, the databases, and what the processes said.
@@ -178,6 +183,9 @@ impl Premises {
 
     /// The PostgreSQL database's URL, through the proxy if there is one.
     fn database(&self) -> Option<String> {
+        if let Some(own) = &self.own_server {
+            return Some(own.clone());
+        }
         let address = self.on_server.as_ref()?.address().expect("it is on the server");
         Some(match &self.proxy {
             Some(proxy) => settings::with_place(address, &proxy.address().to_string()),
@@ -192,6 +200,7 @@ impl Premises {
         for (variable, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
             command.env_remove(variable);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -1,5 +1,7 @@
 //! What a house is made of, before it is opened.
 
+use std::path::{Path, PathBuf};
+
 use sluice_storage::Backend;
 use sluice_testkit::FaultProxy;
 
@@ -17,12 +19,22 @@ pub struct Setup {
     settings: Vec<String>,
     outside: bool,
     proxied: bool,
+    server: Option<String>,
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 impl Setup {
     pub(crate) fn new(deployment: Deployment) -> Self {
         let settings = Vec::new();
-        Self { deployment, plan: "advanced", settings, outside: false, proxied: false }
+        Self {
+            deployment,
+            plan: "advanced",
+            settings,
+            outside: false,
+            proxied: false,
+            server: None,
+            variables: Vec::new(),
+        }
     }
 
     /// `acme` is on this plan from the first, instead of `advanced`.
@@ -56,6 +68,20 @@ impl Setup {
         self
     }
 
+    /// On this PostgreSQL server, which is the test's own and has no other house on it.
+    #[must_use]
+    pub fn on_server(mut self, url: &str) -> Self {
+        self.server = Some(url.to_owned());
+        self
+    }
+
+    /// The processes have this in their environment.
+    #[must_use]
+    pub fn knowing(mut self, variable: &'static str, value: &Path) -> Self {
+        self.variables.push((variable, value.to_owned()));
+        self
+    }
+
     /// All at work, the account `acme` on its plan.
     pub async fn open(self) -> House {
         let plan = self.plan;
@@ -70,6 +96,7 @@ impl Setup {
         let Deployment { shape, backend } = self.deployment;
         let on_server = match backend {
             Backend::Sqlite => None,
+            Backend::Postgres if self.server.is_some() => None,
             Backend::Postgres => Some(sluice_testkit::postgres().await),
         };
         let proxy = match on_server.as_ref().and_then(sluice_testkit::TestDatabase::address) {
@@ -81,6 +108,8 @@ impl Setup {
             (Shape::OneProcess, true) => Residents::Up(None),
             (Shape::ThreeProcesses, _) => Residents::Three(Service::ALL.map(|_| None)),
         };
-        House::new(residents, Premises::new(shape, on_server, proxy, self.settings))
+        let mut premises = Premises::new(shape, on_server, proxy, self.settings);
+        (premises.own_server, premises.variables) = (self.server, self.variables);
+        House::new(residents, premises)
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Our own lives in a temporary folder, listens on a free port of 127.0.0.1 and belongs to a watching shell. The shell
 //! reads from a pipe that this process holds; when the process ends, however it ends, the pipe closes, and the shell
-//! stops the server it started and removes the folder.
+//! stops the server it started and removes the folder. [`PostgresServer`] is one that a test has for itself, to restart it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 /// Names a server to use instead of our own: `postgres://user:password@host:port/database`, its role may create databases.
@@ -23,7 +23,8 @@ const ACCOUNT: &str = "postgres";
 /// Another process may take the free port before the server does.
 const ATTEMPTS: u32 = 5;
 
-/// `$1` folder of the programs, `$2` port, `$3` fsync. Prints `ready` or why not, then waits for the pipe to close.
+/// `$1` folder of the programs, `$2` port, `$3` fsync. Prints `ready` or why not, then restarts the server for each line that comes,
+/// without a shutdown, and prints `ready` again, until the pipe closes.
 const WATCH: &str = r#"
 PATH="$1:$PATH"
 folder=$(mktemp -d "${TMPDIR:-/tmp}/sluice-postgres.XXXXXX") || { echo "cannot make a folder"; exit 1; }
@@ -36,7 +37,9 @@ if initdb -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C -N >"$folder
 then
     trap '' PIPE # the process may be gone already
     echo ready
-    read -r _
+    while read -r _; do
+        pg_ctl -D "$folder/data" -m immediate -w -t 60 -l "$folder/log" restart >"$folder/start" && echo ready
+    done
     pg_ctl -D "$folder/data" -m immediate -w -t 20 stop >/dev/null
 else
     tail -n 5 "$folder/errors" "$folder/initdb" "$folder/log"
@@ -44,40 +47,66 @@ fi
 rm -rf "$folder"
 "#;
 
-/// Keeps the shell's pipe open as long as the process lives.
-struct Cluster {
+/// A server of our own; it is there until this is dropped.
+#[derive(Debug)]
+pub struct PostgresServer {
     url: String,
-    _watcher: Child,
+    watcher: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl PostgresServer {
+    /// Starts one, which blocks for a second or two.
+    pub fn start() -> Self {
+        let programs = programs();
+        let mut said = String::new();
+        for _ in 0..ATTEMPTS {
+            let port = free_port();
+            let mut watcher = watch(&programs, port);
+            said.clear();
+            let mut output =
+                BufReader::new(watcher.stdout.take().expect("the shell's output should be a pipe"));
+            output.read_line(&mut said).expect("the shell should say how it went");
+            if said.trim() == "ready" {
+                let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+                return Self { url, watcher, said: output };
+            }
+            output.lines().map_while(Result::ok).for_each(|line| said.push_str(&format!("{line}\n")));
+            watcher.wait().expect("the shell should end");
+        }
+        panic!("PostgreSQL for tests did not start from {}:\n{said}", programs.display());
+    }
+
+    /// The URL of its database `postgres`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Kills all its processes in immediate mode, as a fall of the server would, and starts it again; blocks until it has recovered.
+    pub fn fall_and_rise(&mut self) {
+        let pipe = self.watcher.stdin.as_mut().expect("the shell's input should be a pipe");
+        pipe.write_all(b"again\n").expect("the shell should be there");
+        let mut said = String::new();
+        self.said.read_line(&mut said).expect("the shell should say how it went");
+        assert_eq!(said.trim(), "ready", "the server should be back");
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        let _ended = self.watcher.wait();
+    }
 }
 
 /// The URL of a database on the server from which others can be created. Starts the server on first use.
 pub(crate) fn server_url() -> String {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    // Never dropped: its shell sees the pipe close when the process is gone.
+    static CLUSTER: OnceLock<PostgresServer> = OnceLock::new();
     if let Ok(url) = std::env::var(SERVER) {
         return url;
     }
-    CLUSTER.get_or_init(start).url.clone()
-}
-
-fn start() -> Cluster {
-    let programs = programs();
-    let mut said = String::new();
-    for _ in 0..ATTEMPTS {
-        let port = free_port();
-        let mut watcher = watch(&programs, port);
-        said.clear();
-        let mut output = BufReader::new(watcher.stdout.take().expect("the shell's output should be a pipe"));
-        output.read_line(&mut said).expect("the shell should say how it went");
-        if said.trim() == "ready" {
-            return Cluster {
-                url: format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-                _watcher: watcher,
-            };
-        }
-        output.lines().map_while(Result::ok).for_each(|line| said.push_str(&format!("{line}\n")));
-        watcher.wait().expect("the shell should end");
-    }
-    panic!("PostgreSQL for tests did not start from {}:\n{said}", programs.display());
+    CLUSTER.get_or_init(PostgresServer::start).url.clone()
 }
 
 fn watch(programs: &Path, port: u16) -> Child {
@@ -176,6 +205,21 @@ mod tests {
         drop((watcher.stdin.take(), watcher.stdout.take()));
         watcher.wait().unwrap();
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
+
+    #[test]
+    fn a_server_that_falls_has_what_was_committed_when_it_rises() {
+        let mut server = PostgresServer::start();
+        let psql = |server: &PostgresServer, sql: &str| {
+            let mut command = Command::new(programs().join("psql"));
+            let output = command.args(["-X", "-A", "-t", server.url(), "-c", sql]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        psql(&server, "CREATE TABLE kept AS SELECT 42 AS number");
+        let before = psql(&server, "SELECT pg_postmaster_start_time()");
+        server.fall_and_rise();
+        assert_eq!(psql(&server, "SELECT number FROM kept"), "42");
+        assert_ne!(psql(&server, "SELECT pg_postmaster_start_time()"), before);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Who is here:
 //! - [`on_each_backend`], [`databases`], [`TestDatabase`]: a fresh database for each test, on SQLite and on PostgreSQL;
+//! - [`PostgresServer`]: a server that a test has for itself, to let it fall;
 //! - [`TestTime`]: one hand that moves the time of the test and of its database together;
 //! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called;
 //! - [`FaultProxy`]: a TCP proxy on loopback that can be cut;
@@ -24,6 +25,7 @@ mod receiver;
 mod time;
 
 pub use authority::{Authority, Certified};
+pub use cluster::PostgresServer;
 pub use database::{TestDatabase, databases, on_each_backend, postgres, sqlite};
 pub use proxy::FaultProxy;
 pub use receiver::{Answer, Hit, Receiver};

@@ -14,6 +14,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use sluice_domain::Timestamp;
+use sluice_runtime::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -33,6 +35,8 @@ pub struct Receiver {
 pub struct Hit {
     /// Its place in the order in which requests were complete, from 0.
     pub order: usize,
+    /// When it was complete, by the system's clock.
+    pub at: Timestamp,
     /// The method.
     pub method: Method,
     /// Path and query as they stood in the request line.
@@ -271,6 +275,7 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respon
     let before = *released.borrow_and_update();
     let mut hit = Hit {
         order: 0,
+        at: Clock::system().now(),
         method: head.method,
         target: head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string),
         headers: head.headers,
