@@ -18,6 +18,7 @@ mod flow {
     mod explanations;
     mod matching;
     mod pauses;
+    mod quotas;
     mod refusals;
     mod repeats;
     mod restart;

@@ -13,8 +13,18 @@ use prost_reflect::{
 const PREFIXES: [&str; 5] = ["wh_", "au_", "ex_", "dl_", "at_"];
 const SUFFIX_LENGTH: usize = 26;
 /// Fields that differ from answer to answer without telling anything: a secret just made, how many changes there were, the trace
-/// of the call.
-const BY_CHANCE: [&str; 4] = ["signing_secret", "etag", "version", "trace_id"];
+/// of the call, what of a quota comes free meanwhile or is granted by the call.
+const BY_CHANCE: [&str; 9] = [
+    "signing_secret",
+    "etag",
+    "version",
+    "trace_id",
+    "free",
+    "granted",
+    "left",
+    "startable_executions",
+    "startable_notifications",
+];
 
 /// All contracts.
 #[derive(Debug, Clone)]

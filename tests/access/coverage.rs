@@ -36,6 +36,7 @@ const PLAIN: &[&str] = &[
     "Pair.literal_json",
     "Pair.name",
     "Pair.template",
+    "PauseAccountRequest.note",
     "PlannedDelivery.content_type",
     "PlannedDelivery.method",
     "PlannedDelivery.url_suffix",

@@ -31,6 +31,8 @@ pub(crate) struct Name {
 pub(crate) enum What {
     /// `accounts/{account}`.
     Account,
+    /// `accounts/{account}/quota`.
+    Quota,
     /// `accounts/{account}/webhooks/{webhook}`, one for automations.
     Webhook,
     /// The same, one for events.
@@ -107,10 +109,15 @@ impl What {
     pub(crate) fn foreign(self, rpc: &str, theirs: &Account, mine: &Account, any: bool) -> Vec<Pair> {
         let stray = self.stray();
         match self {
-            Self::Account | Self::BareAccount if any => Vec::new(),
+            Self::Account | Self::Quota | Self::BareAccount if any => Vec::new(),
             Self::Account => vec![Pair {
                 theirs: format!("accounts/{}", theirs.name),
                 random: format!("accounts/{NOBODY}"),
+                swaps: vec![(theirs.name.to_owned(), NOBODY.to_owned())],
+            }],
+            Self::Quota => vec![Pair {
+                theirs: format!("accounts/{}/quota", theirs.name),
+                random: format!("accounts/{NOBODY}/quota"),
                 swaps: vec![(theirs.name.to_owned(), NOBODY.to_owned())],
             }],
             Self::BareAccount => vec![pair(theirs.name.to_owned(), NOBODY.to_owned())],
@@ -164,6 +171,13 @@ impl What {
             Self::Account => {
                 texts(&["nonsense", "accounts/", "accounts/a b", "accounts/globex/x", "Accounts/globex"])
             }
+            Self::Quota => texts(&[
+                "nonsense",
+                "accounts/globex",
+                "accounts//quota",
+                "accounts/a b/quota",
+                "accounts/globex/quotas",
+            ]),
             Self::BareAccount => texts(&["a b", "accounts/globex"]),
             Self::Webhook | Self::EventWebhook | Self::Automation | Self::Execution => {
                 let good = self.name(mine.name, self.id_of(mine));
@@ -214,7 +228,7 @@ impl What {
     fn stray(self) -> String {
         let (now, random) = (Clock::system().now(), Entropy::system().bytes());
         match self {
-            Self::Account | Self::BareAccount => NOBODY.to_owned(),
+            Self::Account | Self::Quota | Self::BareAccount => NOBODY.to_owned(),
             Self::Webhook | Self::EventWebhook | Self::BareWebhook => {
                 WebhookId::mint(now, random).to_string()
             }

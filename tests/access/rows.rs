@@ -14,7 +14,7 @@ use super::callers::Grant;
 use super::door::Listener;
 use super::names::What::{
     Account, Automation, BareAccount, BareAutomation, BareExecution, BareWebhook, Etag, EventWebhook,
-    Execution, Key, PageToken, Webhook,
+    Execution, Key, PageToken, Quota, Webhook,
 };
 use super::names::{Name, unique};
 
@@ -43,6 +43,13 @@ const READERS: &[Caller] = &[
     Of(Grant::Scope(Scope::ExecutionsRead)),
     Any(Grant::Role(Role::GlobalAdmin)),
     Any(Grant::Scope(Scope::ExecutionsRead)),
+];
+/// Who reads what an account may start.
+const METERS: &[Caller] = &[
+    Of(Grant::Role(Role::GlobalAdmin)),
+    Of(Grant::Scope(Scope::UsageRead)),
+    Any(Grant::Role(Role::GlobalAdmin)),
+    Any(Grant::Scope(Scope::UsageRead)),
 ];
 /// Sluice's own services; one whose token names an account may ask about that one.
 const SERVICES: &[Caller] = &[Of(Grant::Scope(Scope::Internal)), Any(Grant::Scope(Scope::Internal))];
@@ -481,6 +488,37 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
     Row {
+        public: Some(METERS),
+        names: &[Name::of("name", Quota)],
+        ..of_account("/sluice.dispatcher.v1.QuotaService/GetQuota", "name", |asked| {
+            dispatcher::GetQuotaRequest { name: quota(asked) }.encode_to_vec()
+        })
+    },
+    Row {
+        public: Some(BILLING),
+        names: &[Name::of("name", Quota), Name::of("request_id", Key(0))],
+        ..of_account("/sluice.dispatcher.v1.QuotaService/GrantExecutions", "name", |asked| {
+            dispatcher::GrantExecutionsRequest { name: quota(asked), units: 5, request_id: unique() }
+                .encode_to_vec()
+        })
+    },
+    Row {
+        public: Some(BILLING),
+        names: &[Name::of("name", Account)],
+        ..of_account("/sluice.dispatcher.v1.QuotaService/PauseAccount", "name", |asked| {
+            dispatcher::PauseAccountRequest { name: asked.parent(), note: "looked at".to_owned() }
+                .encode_to_vec()
+        })
+    },
+    Row {
+        // Also for the rows that follow: those before it have paused the account.
+        public: Some(BILLING),
+        names: &[Name::of("name", Account)],
+        ..of_account("/sluice.dispatcher.v1.QuotaService/ResumeAccount", "name", |asked| {
+            dispatcher::ResumeAccountRequest { name: asked.parent() }.encode_to_vec()
+        })
+    },
+    Row {
         internal: Some(SERVICES),
         names: &[
             Name::of("items[0].account", BareAccount).told("account"),
@@ -510,6 +548,10 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
 ];
+
+fn quota(asked: &Asked<'_>) -> String {
+    format!("accounts/{}/quota", asked.account.name)
+}
 
 fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })

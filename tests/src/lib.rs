@@ -61,7 +61,7 @@ pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person};
 pub use ports::free_address;
 pub use premises::signer;
 pub use process::Process;
-pub use refusal::{Answer, Refusal, assert_unavailable};
+pub use refusal::{Answer, Refusal, assert_unavailable, opened};
 pub use rotel::{Collected, CollectedSpan, Rotel};
 pub use service::Service;
 pub use setup::Setup;

@@ -2,6 +2,7 @@
 
 use proto::dispatcher::v1 as dispatcher;
 use proto::dispatcher::v1::execution_service_client::ExecutionServiceClient;
+use proto::dispatcher::v1::quota_service_client::QuotaServiceClient;
 use proto::evaluator::v1 as evaluator;
 use proto::evaluator::v1::automation_service_client::AutomationServiceClient;
 use proto::evaluator::v1::event_service_client::EventServiceClient;
@@ -141,6 +142,11 @@ impl Person {
 
     fn executions(&self) -> ExecutionServiceClient<Line> {
         ExecutionServiceClient::with_interceptor(self.door(Service::Dispatcher), self.badge.clone())
+    }
+
+    /// What an account may start, as whoever calls is let to ask for it.
+    pub fn quotas(&self) -> QuotaServiceClient<Line> {
+        QuotaServiceClient::with_interceptor(self.door(Service::Dispatcher), self.badge.clone())
     }
 
     /// Puts an account on a plan.

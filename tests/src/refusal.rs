@@ -72,6 +72,6 @@ pub fn assert_unavailable<T: std::fmt::Debug>(answer: Answer<T>) {
 }
 
 /// The message of an answer, or the refusal.
-pub(crate) fn opened<T>(answered: Result<Response<T>, Status>) -> Answer<T> {
+pub fn opened<T>(answered: Result<Response<T>, Status>) -> Answer<T> {
     answered.map(Response::into_inner).map_err(|status| Box::new(status.into()))
 }

@@ -112,6 +112,7 @@ impl Mirror {
 
     fn gate(&mut self, gate: GateChange) {
         let before = match gate.before.expect("a gate stands before something") {
+            gate_change::Before::Account(_) => "account".to_owned(),
             gate_change::Before::Automations(_) => "automations".to_owned(),
             gate_change::Before::Notifications(_) => "notifications".to_owned(),
             gate_change::Before::Webhook(name) => name,

@@ -15,6 +15,21 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Rate {
+    /// The longest time in which a full burst may come back, in nanoseconds: ten years. What a rate beyond it promised could not be
+    /// counted.
+    const LONGEST_BURST: u64 = 10 * 366 * 86_400 * 1_000_000_000;
+
+    /// The time one unit stands for, in nanoseconds: `per / units`, rounded up. `None` where nothing may start: without units, burst
+    /// or length, and where a full burst takes more than ten years to come back.
+    pub fn cell(&self) -> Option<u64> {
+        let per = u64::try_from(self.per.as_micros()).ok()?.checked_mul(1_000)?;
+        let possible = self.units > 0 && self.burst > 0 && per > 0;
+        let cell = possible.then(|| per.div_ceil(u64::from(self.units)))?;
+        (cell.checked_mul(u64::from(self.burst))? <= Self::LONGEST_BURST).then_some(cell)
+    }
+}
+
 /// The number of units promised for one billing period, which is a calendar month counted from the anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
@@ -22,6 +37,11 @@ pub struct Allowance {
     pub amount: i64,
     /// An instant at which a period begins; the others begin on the same day and time of the other months, UTC.
     pub anchor: Timestamp,
+}
+
+impl Allowance {
+    /// The most units that one period may be promised, and the most that it may be granted besides.
+    pub const MOST: i64 = 1_000_000_000_000_000;
 }
 
 /// Everything an account may do. A newer version replaces an older one whole; an older one never wins.

@@ -148,8 +148,12 @@ impl Plan {
                 "rates need per_seconds 1 to 86,400, units and burst up to 1,000,000, both zero or neither",
             );
         }
-        if self.executions_per_month.is_some_and(|amount| amount < 0) {
-            return Some("executions_per_month must not be negative");
+        let countable = |rate: RateEntry| rate.units == 0 || rate.rate().cell().is_some();
+        if self.executions.is_some_and(|rate| !countable(rate)) || !countable(self.notifications) {
+            return Some("a rate's full burst must come back within ten years: burst * per_seconds / units");
+        }
+        if self.executions_per_month.is_some_and(|amount| !(0..=Allowance::MOST).contains(&amount)) {
+            return Some("executions_per_month must be 0 to 1,000,000,000,000,000");
         }
         if !(1..=1_000_000_000).contains(&self.max_waiting) {
             return Some("max_waiting must be 1 to 1,000,000,000");
@@ -192,7 +196,54 @@ mod tests {
     fn a_broken_catalogue_is_refused_with_the_plan_and_the_rule() {
         for (from, to, word) in [
             ("per_seconds = 60, burst = 10", "per_seconds = 0, burst = 10", "per_seconds"),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 0, per_seconds = 60, burst = 1",
+                "both zero",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 1, per_seconds = 60, burst = 0",
+                "both zero",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 1, per_seconds = 86_401, burst = 1",
+                "86,400",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 1_000_001, per_seconds = 60, burst = 1",
+                "1,000,000",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 4_294_967_295, per_seconds = 1, burst = 1",
+                "1,000,000",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 4_294_967_296, per_seconds = 1, burst = 1",
+                "u32",
+            ),
+            (
+                "units = 10, per_seconds = 60, burst = 10",
+                "units = 1, per_seconds = 86_400, burst = 1_000_000",
+                "ten years",
+            ),
+            ("executions_per_month = 100", "executions_per_month = -1", "executions_per_month"),
+            (
+                "executions_per_month = 100",
+                "executions_per_month = 1_000_000_000_000_001",
+                "executions_per_month",
+            ),
+            (
+                "executions_per_month = 100",
+                "executions_per_month = 9_223_372_036_854_775_807",
+                "executions_per_month",
+            ),
             ("max_waiting = 1000", "max_waiting = 0", "max_waiting"),
+            ("max_waiting = 1000", "max_waiting = 9_223_372_036_854_775_807", "max_waiting"),
             ("steps = 3", "steps = 0", "steps"),
             ("history_days = 7", "history_days = 7\ncolour = 1", "colour"),
         ] {

@@ -8,7 +8,7 @@
 //! - [`Fault`]: the one way to a refusal, with its reason, metadata and field violations; [`Refusal`] is how a
 //!   client reads it;
 //! - [`principal`]: who calls. Which trace a call belongs to is `sluice_telemetry::current_trace_context` while it is answered;
-//! - [`ResourceName`] and [`AccountName`]: `accounts/{account}/webhooks/{webhook}`;
+//! - [`ResourceName`], [`AccountName`] and [`QuotaName`]: `accounts/{account}/webhooks/{webhook}`;
 //! - [`convert`]: instants and lengths of time on the wire.
 
 pub mod convert;
@@ -23,7 +23,7 @@ mod transport;
 
 pub use caller::principal;
 pub use fault::{DOMAIN, Fault, Refusal, code_of, fault_of};
-pub use name::{AccountName, Collection, NameFormatError, ResourceName};
+pub use name::{AccountName, Collection, NameFormatError, QuotaName, ResourceName};
 pub use server::{
     Limits, MAX_BATCH_BYTES, MAX_INTERNAL_BYTES, MAX_MESSAGE_BYTES, Server, ServerBuilder, ServerError,
     methods_of,

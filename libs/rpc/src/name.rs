@@ -1,4 +1,4 @@
-//! Resource names after AIP-122: `accounts/{account}` and `accounts/{account}/webhooks/{webhook}`.
+//! Resource names after AIP-122: `accounts/{account}`, `accounts/{account}/quota` and `accounts/{account}/webhooks/{webhook}`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,6 +50,10 @@ pub enum NameFormatError {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccountName(pub AccountId);
 
+/// The name of an account's quota, `accounts/{account}/quota`: each has one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QuotaName(pub AccountId);
+
 /// The name of one thing of an account, `accounts/{account}/webhooks/{webhook}` for a [`WebhookId`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ResourceName<I> {
@@ -78,6 +82,13 @@ impl AccountName {
         }
         let message = "the token is not for this account";
         Err(Fault::of(Reason::PermissionDenied, message).with("account", &self.0))
+    }
+}
+
+impl QuotaName {
+    /// Whose it is.
+    pub fn account(&self) -> AccountName {
+        AccountName(self.0.clone())
     }
 }
 
@@ -118,6 +129,17 @@ impl FromStr for AccountName {
     }
 }
 
+impl FromStr for QuotaName {
+    type Err = NameFormatError;
+
+    fn from_str(text: &str) -> Result<Self, NameFormatError> {
+        let account = text.strip_prefix("accounts/").and_then(|rest| rest.strip_suffix("/quota"));
+        let account = account.filter(|account| !account.contains('/'));
+        account_id(account.ok_or_else(|| NameFormatError::Form("accounts/{account}/quota".to_owned()))?)
+            .map(Self)
+    }
+}
+
 impl<I: Collection> FromStr for ResourceName<I> {
     type Err = NameFormatError;
 
@@ -145,6 +167,12 @@ impl fmt::Display for AccountName {
     }
 }
 
+impl fmt::Display for QuotaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "accounts/{}/quota", self.0)
+    }
+}
+
 impl<I: Collection> fmt::Display for ResourceName<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "accounts/{}/{}/{}", self.account, I::SEGMENT, self.id)
@@ -169,6 +197,8 @@ mod tests {
         assert_eq!(name.to_string().parse(), Ok(name));
         let account: AccountName = "accounts/a.b~c".parse().unwrap();
         assert_eq!(account.to_string(), "accounts/a.b~c");
+        let quota: QuotaName = "accounts/a.b~c/quota".parse().unwrap();
+        assert_eq!((quota.to_string().as_str(), quota.account()), ("accounts/a.b~c/quota", account));
     }
 
     #[test]
@@ -192,6 +222,9 @@ mod tests {
         }
         for bad in ["", "acme", "accounts", "accounts/a/b"] {
             assert!(matches!(bad.parse::<AccountName>(), Err(NameFormatError::Form(_))), "{bad}");
+        }
+        for bad in ["", "accounts/acme", "accounts/acme/quotas", "accounts/a/b/quota", "acme/quota"] {
+            assert!(matches!(bad.parse::<QuotaName>(), Err(NameFormatError::Form(_))), "{bad}");
         }
     }
 

@@ -3,6 +3,8 @@
 use chrono::{Datelike as _, Months};
 use sluice_domain::{Allowance, Timestamp};
 
+use crate::grant::GrantError;
+
 /// The amount that stands for no end.
 const UNLIMITED: i64 = i64::MAX;
 
@@ -61,6 +63,20 @@ impl AllowanceLedger {
         self.roll(now);
         let (start, end) = period_of(promised.anchor, now);
         *self = Self { promised, start, end, granted: self.granted, used: self.used };
+    }
+
+    /// Adds units to the period that runs. Without a limit they count, too: for one that comes before the period's end.
+    ///
+    /// # Errors
+    /// When all grants of the period together would be more than can be counted.
+    pub fn grant(&mut self, units: i64, now: Timestamp) -> Result<(), GrantError> {
+        self.roll(now);
+        let granted = self.granted.saturating_add(units);
+        if granted > Allowance::MOST {
+            return Err(GrantError::TooMuch { granted: self.granted });
+        }
+        self.granted = granted;
+        Ok(())
     }
 
     /// Units that may still be spent in this period.

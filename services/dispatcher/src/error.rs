@@ -13,6 +13,14 @@ pub enum Error {
     /// The account has no such execution.
     #[error("no such execution")]
     ExecutionNotFound(AccountId, ExecutionId),
+    /// The registry has not told us of the account.
+    #[error(
+        "the account is not known here: billing has not put its entitlements, or they have not arrived yet"
+    )]
+    AccountUnknown(AccountId),
+    /// The grant's request id was used for another grant.
+    #[error("the request_id was used for another grant")]
+    RequestIdReused,
     /// The execution's state does not allow the call.
     #[error("{message}")]
     State {
@@ -25,7 +33,9 @@ pub enum Error {
     #[error("the event id was used for another event")]
     EventIdReused,
     /// As much waits as the plan allows.
-    #[error("{waiting} executions wait, and {max_waiting} may")]
+    #[error(
+        "{waiting} executions wait, and {max_waiting} may: nothing of the event was accepted; send it again under the same id when there is room"
+    )]
     BacklogFull {
         /// How much waits.
         waiting: i64,

@@ -20,6 +20,8 @@ pub enum PauseReason {
     WebhookDisabled,
     /// The registry has not told us of the account yet.
     EntitlementsUnknown,
+    /// An operator paused the account.
+    Operator,
 }
 
 macro_rules! stored_as_text {

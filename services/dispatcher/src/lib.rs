@@ -3,8 +3,8 @@
 //! The cast, nouns first; none of them knows the world:
 //! - [`execution`]: where an execution stands, and what comes after an attempt; [`pending`], [`transition`]: one that is not over, and
 //!   what becomes of it; [`attempt`], [`retry`]: one HTTP try, and when the next one follows; [`plan`]: the requests;
-//! - [`quota`], [`rate`], [`allowance`]: what an account may start now; [`turn`]: which of its queues something waits in;
-//!   [`schedule`]: which of it starts; [`gate`]: what holds work back without touching it;
+//! - [`quota`], [`limits`], [`rate`], [`allowance`], [`grant`]: what an account may start now; [`note`]: why an operator paused it;
+//!   [`turn`]: which of its queues something waits in; [`schedule`]: which of it starts; [`gate`]: what holds work back without touching it;
 //! - [`filter`]: which executions are asked for, by [`trace`], [`record`] and more;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
@@ -26,7 +26,10 @@ pub mod execution;
 pub mod feed;
 pub mod filter;
 pub mod gate;
+pub mod grant;
 pub mod grpc;
+pub mod limits;
+pub mod note;
 pub mod pause;
 pub mod pending;
 pub mod plan;

@@ -12,6 +12,8 @@ use crate::turn::Turn;
 /// What a gate stands before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Before {
+    /// Everything of the account.
+    Account,
     /// Executions of automations that have not started yet.
     Automations,
     /// Notifications that have not started yet.
@@ -33,8 +35,9 @@ impl Pauses {
         let turns = [(Before::Automations, Turn::Execution), (Before::Notifications, Turn::Notification)];
         let mut closed: BTreeMap<Before, Pause> = turns
             .into_iter()
-            .filter_map(|(before, turn)| Some((before, quota.pause(turn, now, 0)?)))
+            .filter_map(|(before, turn)| Some((before, quota.limited(turn, now, 0)?)))
             .collect();
+        closed.extend(quota.operator_pause().map(|pause| (Before::Account, pause)));
         let disabled = gates.paused_webhooks().map(Before::Webhook);
         closed.extend(disabled.map(|before| (before, (PauseReason::WebhookDisabled, None))));
         Self(closed)
@@ -46,6 +49,11 @@ impl Pauses {
         let opened = earlier.0.keys().filter(|before| !self.0.contains_key(before));
         let closed = closed.map(|(before, pause)| (*before, Some(*pause)));
         closed.chain(opened.map(|before| (*before, None))).collect()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (Before, Pause)> {
+        self.0.iter().map(|(before, pause)| (*before, *pause))
     }
 
     /// When the first of them opens by itself.

@@ -1,36 +1,15 @@
-//! What one account may start now: its rate, its allowance, its notifications' rate, and what its plan opens at all.
+//! What one account may start now: as its limits allow, unless an operator holds it back.
 
-use sluice_domain::{AccountId, Entitlements, Span, Timestamp};
+use sluice_domain::{AccountId, Entitlements, Timestamp};
 
-use crate::allowance::AllowanceLedger;
 use crate::execution::PauseReason;
-use crate::rate::RateLimit;
+use crate::grant::GrantError;
+use crate::limits::Limits;
+use crate::pause::Pause;
 use crate::turn::Turn;
-
-/// How many periods an expected start is looked for in.
-const PERIODS_FORESEEN: usize = 24;
 
 /// How many executions of an account may wait before the registry told us of it.
 const UNKNOWN_MAX_WAITING: i64 = 1_000_000;
-
-/// The limits in force for one account, as billing last said, with what is used of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Billing's version of the entitlements.
-    pub version: i64,
-    /// Whether the plan lets automations start at all.
-    pub automations: bool,
-    /// The rate of executions of automations.
-    pub executions: RateLimit,
-    /// The allowance of executions of automations.
-    pub allowance: AllowanceLedger,
-    /// The rate of event webhooks' notifications.
-    pub notifications: RateLimit,
-    /// How many executions may wait.
-    pub max_waiting: i64,
-    /// How long history is kept after an end.
-    pub history: Span,
-}
 
 /// One account's row: its limits, how much of it waits, and when there is next something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,99 +20,16 @@ pub struct AccountQuota {
     pub limits: Option<Limits>,
     /// Executions on record that are not ended and not claimed.
     pub waiting: i64,
+    /// Since when an operator holds everything of it back.
+    pub paused_at: Option<Timestamp>,
     /// The earliest time at which a claim could do something; `None` when only an event from outside can change that.
     pub wake_at: Option<Timestamp>,
-}
-
-impl Limits {
-    /// The limits of an account that has used nothing.
-    pub fn fresh(entitlements: &Entitlements, now: Timestamp) -> Self {
-        Self {
-            version: entitlements.version,
-            automations: entitlements.automations && entitlements.executions.units > 0,
-            executions: RateLimit::unused(entitlements.executions),
-            allowance: entitlements.allowance.map_or_else(
-                || AllowanceLedger::unlimited(now),
-                |promised| AllowanceLedger::fresh(promised, now),
-            ),
-            notifications: RateLimit::unused(entitlements.notifications),
-            max_waiting: entitlements.max_waiting,
-            history: entitlements.history,
-        }
-    }
-
-    /// The same account under other entitlements: what is used stays used. A plan that lets no automation start leaves their rate and
-    /// allowance as they stand, so that going there and back gives nothing anew.
-    fn changed(&self, entitlements: &Entitlements, now: Timestamp) -> Self {
-        let mut next = Self::fresh(entitlements, now);
-        next.executions = self.executions;
-        next.allowance = self.allowance;
-        if next.automations {
-            next.executions.change(now, entitlements.executions);
-            next.allowance.change(entitlements.allowance, now);
-        }
-        next.notifications = self.notifications;
-        next.notifications.change(now, entitlements.notifications);
-        next
-    }
-
-    /// How many of `wanted` could start at `now` for this turn.
-    fn available(&self, turn: Turn, now: Timestamp, wanted: usize) -> usize {
-        match turn {
-            Turn::Continuing => wanted,
-            Turn::Notification => self.notifications.available(now, wanted),
-            Turn::Execution if !self.automations => 0,
-            Turn::Execution => {
-                let mut ledger = self.allowance;
-                ledger.roll(now);
-                let left = usize::try_from(ledger.left()).unwrap_or(usize::MAX);
-                self.executions.available(now, wanted.min(left))
-            }
-        }
-    }
-
-    /// When something with `ahead` others of its turn before it may start; `None` where nobody knows.
-    fn free_at(&self, turn: Turn, now: Timestamp, ahead: u64) -> Option<Timestamp> {
-        match turn {
-            Turn::Continuing => Some(now),
-            Turn::Notification => self.notifications.free_at(now, ahead),
-            Turn::Execution if !self.automations => None,
-            Turn::Execution if self.allowance.is_unlimited() => self.executions.free_at(now, ahead),
-            Turn::Execution => self.free_in_a_period(self.allowance, now, ahead),
-        }
-    }
-
-    /// Follows those ahead from period to period: each starts what its allowance and the rate let start before its end.
-    fn free_in_a_period(
-        &self,
-        mut ledger: AllowanceLedger,
-        mut now: Timestamp,
-        mut ahead: u64,
-    ) -> Option<Timestamp> {
-        let mut rate = self.executions;
-        for _ in 0..PERIODS_FORESEEN {
-            ledger.roll(now);
-            let left = u64::try_from(ledger.left()).unwrap_or(0);
-            let free_at = rate.free_at(now, ahead)?;
-            if ahead < left && free_at < ledger.end {
-                return Some(free_at);
-            }
-            let started = rate.starts_until(now, ledger.end).min(left).min(ahead);
-            rate = rate.after(now, started);
-            ahead -= started;
-            now = ledger.end;
-            if ledger.promised.amount <= 0 {
-                return None;
-            }
-        }
-        None
-    }
 }
 
 impl AccountQuota {
     /// An account of which nothing is known yet.
     pub const fn unknown(account: AccountId) -> Self {
-        Self { account, limits: None, waiting: 0, wake_at: None }
+        Self { account, limits: None, waiting: 0, paused_at: None, wake_at: None }
     }
 
     /// Puts newer entitlements in force; older ones and those in force already change nothing. Says whether it did.
@@ -150,10 +46,16 @@ impl AccountQuota {
 
     /// How many of `wanted` could start at `now` for this turn.
     pub fn available(&self, turn: Turn, now: Timestamp, wanted: usize) -> usize {
+        usize::try_from(self.startable(turn, now)).map_or(wanted, |startable| startable.min(wanted))
+    }
+
+    /// How many could start at `now` for this turn.
+    pub fn startable(&self, turn: Turn, now: Timestamp) -> u64 {
         match (&self.limits, turn) {
-            (_, Turn::Continuing) => wanted,
+            _ if self.paused_at.is_some() => 0,
+            (_, Turn::Continuing) => u64::MAX,
             (None, _) => 0,
-            (Some(limits), _) => limits.available(turn, now, wanted),
+            (Some(limits), _) => limits.startable(turn, now),
         }
     }
 
@@ -174,9 +76,20 @@ impl AccountQuota {
         }
     }
 
+    /// Adds units to the allowance of the period that runs.
+    ///
+    /// # Errors
+    /// When no period runs, since billing was not heard of yet, or the period's grants would exceed what can be counted.
+    pub fn grant(&mut self, units: i64, now: Timestamp) -> Result<(), GrantError> {
+        self.limits.as_mut().ok_or(GrantError::Unknown)?.allowance.grant(units, now)?;
+        self.wake_at = Some(now);
+        Ok(())
+    }
+
     /// When something with `ahead` others of its turn before it may start; `None` where nobody knows.
     pub fn free_at(&self, turn: Turn, now: Timestamp, ahead: u64) -> Option<Timestamp> {
         match (&self.limits, turn) {
+            _ if self.paused_at.is_some() => None,
             (_, Turn::Continuing) => Some(now),
             (None, _) => None,
             (Some(limits), _) => limits.free_at(turn, now, ahead),
@@ -184,16 +97,22 @@ impl AccountQuota {
     }
 
     /// Why something of this turn with `ahead` others before it can't start at `now`, and until when; `None` if it can.
-    pub fn pause(&self, turn: Turn, now: Timestamp, ahead: u64) -> Option<(PauseReason, Option<Timestamp>)> {
-        if turn == Turn::Continuing {
-            return None;
+    pub fn pause(&self, turn: Turn, now: Timestamp, ahead: u64) -> Option<Pause> {
+        self.operator_pause().or_else(|| self.limited(turn, now, ahead))
+    }
+
+    /// What holds everything of the account back, whatever it waits for.
+    pub fn operator_pause(&self) -> Option<Pause> {
+        self.paused_at.map(|_| (PauseReason::Operator, None))
+    }
+
+    /// The same as [`Self::pause`], as if no operator had paused the account.
+    pub fn limited(&self, turn: Turn, now: Timestamp, ahead: u64) -> Option<Pause> {
+        match (&self.limits, turn) {
+            (_, Turn::Continuing) => None,
+            (None, _) => Some((PauseReason::EntitlementsUnknown, None)),
+            (Some(limits), _) => limits.pause(turn, now, ahead),
         }
-        let Some(limits) = &self.limits else { return Some((PauseReason::EntitlementsUnknown, None)) };
-        if turn == Turn::Execution && !limits.automations {
-            return Some((PauseReason::Plan, None));
-        }
-        let until = limits.free_at(turn, now, ahead);
-        (until != Some(now)).then_some((PauseReason::Quota, until))
     }
 
     /// Whether `more` executions fit into what may wait.
@@ -209,7 +128,7 @@ impl AccountQuota {
 
 #[cfg(test)]
 mod tests {
-    use sluice_domain::{Allowance, Rate};
+    use sluice_domain::{Allowance, Rate, Span};
 
     use super::*;
 
@@ -287,6 +206,31 @@ mod tests {
         let quota = quota(0, None);
         assert_eq!(quota.pause(Turn::Execution, at(0), 0), Some((PauseReason::Plan, None)));
         assert_eq!(quota.available(Turn::Continuing, at(0), 3), 3);
+    }
+
+    #[test]
+    fn an_operators_pause_holds_everything_back_and_uses_nothing() {
+        let paused = AccountQuota { paused_at: Some(at(0)), ..quota(60, Some(100)) };
+        for turn in Turn::ALL {
+            assert_eq!(paused.pause(turn, at(9), 0), Some((PauseReason::Operator, None)));
+            assert_eq!((paused.available(turn, at(9), 5), paused.free_at(turn, at(9), 0)), (0, None));
+            assert_eq!(paused.limited(turn, at(9), 0), None, "it is all that holds it back");
+        }
+        let resumed = AccountQuota { paused_at: None, ..paused };
+        assert_eq!(resumed.available(Turn::Execution, at(9), 100), 60);
+    }
+
+    #[test]
+    fn a_grant_lets_more_start_in_its_period_and_no_faster() {
+        let mut quota = quota(60, Some(10));
+        quota.spend(Turn::Execution, at(0), 10);
+        assert_eq!(quota.available(Turn::Execution, at(9), 100), 0);
+        quota.grant(5, at(9)).unwrap();
+        assert_eq!((quota.available(Turn::Execution, at(9), 100), quota.wake_at), (5, Some(at(9))));
+        quota.grant(1_000, at(9)).unwrap();
+        assert_eq!(quota.available(Turn::Execution, at(9), 1_000), 59, "the rate is what it was");
+        let unknown = &mut AccountQuota::unknown("acme".parse().unwrap());
+        assert_eq!(unknown.grant(5, at(9)), Err(GrantError::Unknown));
     }
 
     #[test]

@@ -15,10 +15,6 @@ use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use sluice_domain::{Rate, Timestamp};
 
-/// The longest time a full burst may take to come back, in nanoseconds: ten years. What a rate beyond it promised could not be
-/// counted, so it lets nothing start.
-const LONGEST_BURST: u64 = 10 * 366 * 86_400 * 1_000_000_000;
-
 /// A rate in force: what was promised and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
@@ -107,64 +103,65 @@ impl RateLimit {
         taken
     }
 
-    /// How many of `wanted` cells there are at `now`, without taking them.
-    pub fn available(&self, now: Timestamp, wanted: usize) -> usize {
-        self.clone().take(now, wanted)
+    /// How many cells there are at `now`.
+    pub fn free(&self, now: Timestamp) -> u64 {
+        let Some(t) = self.rate.cell() else { return 0 };
+        let (now, base) = (now.as_nanos(), self.tat.max(now.as_nanos()));
+        let spare = now.saturating_add(self.tolerance(t)).checked_sub(base);
+        spare.map_or(0, |spare| spare / t + 1)
     }
 
     /// When a cell comes free for what has `ahead` others before it, if nothing else is taken; `None` when the rate is zero.
     pub fn free_at(&self, now: Timestamp, ahead: u64) -> Option<Timestamp> {
-        let t = self.cell()?;
-        let tolerance = t.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let t = self.rate.cell()?;
         let base = self.tat.max(now.as_nanos());
-        let earliest = base.saturating_add(t.saturating_mul(ahead)).saturating_sub(tolerance);
+        let earliest = base.saturating_add(t.saturating_mul(ahead)).saturating_sub(self.tolerance(t));
         let micros = i64::try_from(earliest.div_ceil(1_000)).unwrap_or(i64::MAX);
         Some(Timestamp::from_micros(micros).max(now))
     }
 
     /// How many of a queue start from `now` on and before `end`, each as soon as its cell is there.
     pub fn starts_until(&self, now: Timestamp, end: Timestamp) -> u64 {
-        let Some(t) = self.cell() else { return 0 };
-        let tolerance = t.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let Some(t) = self.rate.cell() else { return 0 };
         let base = self.tat.max(now.as_nanos());
         // The last microsecond before the end is the last at which one can start.
-        let last = end.as_nanos().saturating_add(tolerance).checked_sub(base.saturating_add(1_000));
+        let last = end.as_nanos().saturating_add(self.tolerance(t)).checked_sub(base.saturating_add(1_000));
         last.map_or(0, |last| last / t + 1)
     }
 
     /// The same rate once `count` of a queue have started from `now` on, each as soon as its cell was there.
     #[must_use]
     pub fn after(&self, now: Timestamp, count: u64) -> Self {
-        let Some(t) = self.cell().filter(|_| count > 0) else { return *self };
+        let Some(t) = self.rate.cell().filter(|_| count > 0) else { return *self };
         let base = self.tat.max(now.as_nanos());
         Self { tat: base.saturating_add(t.saturating_mul(count)), ..*self }
     }
 
-    /// Puts another rate in force, keeping what is used in cells (up to the new burst).
+    /// Puts another rate in force, keeping what is used in cells (up to the new burst); a cell that is used in part counts whole. One
+    /// that lets nothing start leaves the state as it stands, so that going there and back gives nothing anew.
     pub fn change(&mut self, now: Timestamp, rate: Rate) {
-        let used = match self.cell() {
-            Some(t) => self.tat.saturating_sub(now.as_nanos()).div_ceil(t),
-            None => 0,
-        };
+        if rate == self.rate {
+            return;
+        }
+        let ahead = self.tat.saturating_sub(now.as_nanos());
+        let used = self.rate.cell().map(|t| ahead.div_ceil(t));
         self.rate = rate;
-        let used = used.min(u64::from(rate.burst));
-        self.tat = match self.cell() {
-            Some(t) if used > 0 => now.as_nanos().saturating_add(t.saturating_mul(used)),
-            _ => self.tat.min(now.as_nanos()),
-        };
+        let Some(t) = self.rate.cell() else { return };
+        let full = t.saturating_mul(u64::from(rate.burst));
+        let ahead = used.map_or(ahead, |used| used.saturating_mul(t)).min(full);
+        if ahead > 0 {
+            self.tat = now.as_nanos().saturating_add(ahead);
+        }
     }
 
-    /// The time one cell stands for, in nanoseconds.
-    fn cell(&self) -> Option<u64> {
-        let per = u64::try_from(self.rate.per.as_micros()).ok()?.checked_mul(1_000)?;
-        let possible = self.rate.units > 0 && self.rate.burst > 0 && per > 0;
-        let cell = possible.then(|| per.div_ceil(u64::from(self.rate.units)))?;
-        (cell.checked_mul(u64::from(self.rate.burst))? <= LONGEST_BURST).then_some(cell)
+    /// How far the state may be ahead of the time at which a cell is taken.
+    fn tolerance(&self, t: u64) -> u64 {
+        t.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)))
     }
 
     fn quota(&self) -> Option<Quota> {
         let burst = NonZeroU32::new(self.rate.burst)?;
-        Some(Quota::with_period(Duration::from_nanos(self.cell()?))?.allow_burst(burst))
+        Some(Quota::with_period(Duration::from_nanos(self.rate.cell()?))?.allow_burst(burst))
     }
 }
 
@@ -196,7 +193,7 @@ mod tests {
         let mut limit = RateLimit::unused(per_minute(60, 5));
         limit.take(at(0), 3);
         let again = RateLimit::stored(limit.rate(), limit.tat());
-        assert_eq!(again.available(at(0), 100), 2);
+        assert_eq!(again.free(at(0)), 2);
     }
 
     #[test]
@@ -218,9 +215,9 @@ mod tests {
         let mut limit = RateLimit::unused(per_minute(60, 10));
         limit.take(at(0), 10);
         limit.change(at(0), per_minute(600, 100));
-        assert_eq!(limit.available(at(0), 1_000), 90);
+        assert_eq!(limit.free(at(0)), 90);
         limit.change(at(0), per_minute(60, 5));
-        assert_eq!(limit.available(at(0), 1_000), 0);
+        assert_eq!(limit.free(at(0)), 0);
         assert_eq!(limit.free_at(at(0), 0), Some(at(1_000_000)));
     }
 

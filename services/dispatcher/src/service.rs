@@ -4,6 +4,7 @@ pub mod process;
 
 use proto::dispatcher::v1::dispatch_service_server::DispatchServiceServer;
 use proto::dispatcher::v1::execution_service_server::ExecutionServiceServer;
+use proto::dispatcher::v1::quota_service_server::QuotaServiceServer;
 use sluice_auth::AccessError;
 use sluice_egress::{Egress, EgressError, PolicyError};
 use sluice_rpc::{MAX_INTERNAL_BYTES, ServerBuilder, Transport};
@@ -14,7 +15,7 @@ use thiserror::Error;
 use crate::clients::registry::RegistryClient;
 use crate::config::{Config, ConfigError};
 use crate::delivery::Courier;
-use crate::grpc::{Dispatch, Executions, internal_table, public_table};
+use crate::grpc::{Dispatch, Executions, Quotas, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
     Accepting, AcceptingMeans, Alarm, Claiming, Keeping, Reporting, Sending, SendingMeans, Slots, Sweeping,
@@ -57,6 +58,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct Dispatcher {
     executions: Executions,
+    quotas: Quotas,
     dispatch: Dispatch,
     store: Store,
     registry: Transport,
@@ -145,9 +147,10 @@ impl Dispatcher {
             let (tail, store) = (tail.clone(), store.clone());
             supervisor.spawn("tail", move |shutdown| tail.run(store, shutdown));
         }
+        let quotas = Quotas::new(store.clone(), alarm.clone());
         let executions = Executions::new(store.clone(), alarm, tail, supervisor.shutdown().clone());
         let dispatch = Dispatch::new(accepting, store.clone(), sweep, clock, entropy);
-        Ok(Self { executions, dispatch, store, registry: to_registry, resting })
+        Ok(Self { executions, quotas, dispatch, store, registry: to_registry, resting })
     }
 
     /// Claims and dials nothing more, and hands back what is claimed and not dialled; what is accepted still is. It is the first
@@ -161,7 +164,9 @@ impl Dispatcher {
     /// # Errors
     /// When the access table is not in order.
     pub fn add_public(&self, server: ServerBuilder) -> Result<ServerBuilder, AccessError> {
-        let server = server.service(ExecutionServiceServer::new(self.executions.clone()));
+        let server = server
+            .service(ExecutionServiceServer::new(self.executions.clone()))
+            .service(QuotaServiceServer::new(self.quotas.clone()));
         Ok(self.with_health(server).access(public_table()?))
     }
 

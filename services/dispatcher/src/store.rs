@@ -2,7 +2,8 @@
 //!
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
 //! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
-//! what the evaluator does to an automation, `control` what people ask of one execution; `retention` removes. `history` only reads.
+//! what the evaluator does to an automation, `control` what people ask of one execution, `quotas` what billing and operators do to an
+//! account; `retention` removes. `history` only reads.
 //! Transactions that touch an account lock its row first, in key order; what they did to executions is on record in `changes`,
 //! which `horizon` says how far to trust and `watch` reads.
 
@@ -22,6 +23,7 @@ mod hot;
 mod lanes;
 mod pages;
 mod pending;
+mod quotas;
 mod receipts;
 mod rescue;
 mod retention;
@@ -47,6 +49,7 @@ pub use history::ExecutionPage;
 pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
 pub use pages::PageKey;
+pub use quotas::{Granted, QuotaSnapshot};
 pub use retention::Pruned;
 pub use stop::Stopped;
 

@@ -26,6 +26,7 @@ mod store {
     mod plans;
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
+    pub(crate) mod quotas;
     pub(crate) mod receivers;
     pub(crate) mod replay;
     pub(crate) mod rescue;
@@ -173,6 +174,18 @@ cases! {
         nothing_is_told_before_all_that_comes_before_it_is_settled,
         changes_are_kept_for_their_time_and_the_newest_stays,
         a_closed_gate_is_one_line_however_much_waits;
+    quotas:
+        a_grant_lets_what_waits_for_the_allowance_start_oldest_first,
+        a_grant_asked_for_again_grants_once_also_after_a_restart,
+        the_same_grant_from_two_owners_at_once_is_one,
+        a_grant_ends_with_its_period_and_is_remembered_for_a_day_more,
+        grants_beyond_counting_are_refused_and_change_nothing,
+        who_is_not_known_is_granted_nothing,
+        a_quota_is_shown_as_it_stands,
+        an_operators_pause_holds_everything_back_and_resuming_goes_on_oldest_first,
+        a_pause_is_entered_and_left_once_and_its_note_can_be_replaced,
+        a_pause_outlives_restarts_plans_and_grants_and_is_of_one_account,
+        what_is_claimed_again_after_a_rescue_waits_for_the_pause_too;
     checks:
         a_row_stands_exactly_where_the_machine_has_a_stage_for_it,
         an_end_has_a_reason_exactly_where_it_is_not_a_success,

@@ -5,6 +5,7 @@ mod automation;
 mod client;
 mod event;
 mod execution;
+mod quota;
 mod webhook;
 mod words;
 
@@ -22,6 +23,7 @@ pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpd
 pub use client::{Client, DEFAULT_SERVER, Noun};
 pub use event::{Event, EventExplain, EventFields};
 pub use execution::{Execution, ExecutionFilter, ExecutionList, ExecutionWatch};
+pub use quota::{Quota, QuotaGrant, QuotaPause};
 pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 pub use words::When;
 
@@ -54,6 +56,8 @@ pub enum Command {
     Event(Noun<Event>),
     /// Executions: what was set off, what was sent, what came back.
     Execution(Noun<Execution>),
+    /// Quotas: what an account may start now, and what holds the rest back.
+    Quota(Noun<Quota>),
     /// Print a token for the suite that runs on a data directory.
     Token(Token),
     /// Audit URLs.

@@ -5,6 +5,7 @@ pub mod automation;
 pub mod demo;
 pub mod event;
 pub mod execution;
+pub mod quota;
 pub mod token;
 pub mod up;
 pub mod url_check;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Automation(noun) => automation::run(noun).await,
         Command::Event(noun) => event::run(noun).await,
         Command::Execution(noun) => execution::run(noun).await,
+        Command::Quota(noun) => quota::run(noun).await,
         Command::Token(arguments) => token::run(&arguments),
         Command::Url(Url::Check(arguments)) => url_check::run(&arguments),
         Command::DemoReceiver(arguments) => crate::demo::receiver::run(arguments.forget_one).await,

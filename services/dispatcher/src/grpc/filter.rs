@@ -168,6 +168,7 @@ fn pause_reason(code: i32) -> Result<Option<PauseReason>, &'static str> {
         wire::PauseReason::Plan => Some(PauseReason::Plan),
         wire::PauseReason::WebhookDisabled => Some(PauseReason::WebhookDisabled),
         wire::PauseReason::EntitlementsUnknown => Some(PauseReason::EntitlementsUnknown),
+        wire::PauseReason::Operator => Some(PauseReason::Operator),
     })
 }
 

@@ -20,6 +20,10 @@ impl From<Error> for Fault {
             Error::State { state, message } => {
                 Self::new(Code::FailedPrecondition, Reason::ExecutionState, message).with("state", state)
             }
+            Error::AccountUnknown(account) => {
+                Self::new(Code::FailedPrecondition, Reason::AccountUnknown, text).with("account", account)
+            }
+            Error::RequestIdReused => Self::new(Code::AlreadyExists, Reason::RequestIdReused, text),
             Error::EventIdReused => Self::new(Code::AlreadyExists, Reason::EventIdReused, text),
             Error::BacklogFull { waiting, max_waiting } => {
                 Self::new(Code::ResourceExhausted, Reason::BacklogFull, text)

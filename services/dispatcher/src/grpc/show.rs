@@ -75,6 +75,7 @@ const fn pause_code(reason: PauseReason) -> wire::PauseReason {
         PauseReason::Plan => wire::PauseReason::Plan,
         PauseReason::WebhookDisabled => wire::PauseReason::WebhookDisabled,
         PauseReason::EntitlementsUnknown => wire::PauseReason::EntitlementsUnknown,
+        PauseReason::Operator => wire::PauseReason::Operator,
     }
 }
 

@@ -128,6 +128,7 @@ const fn kind(what: What) -> wire::ExecutionChangeKind {
 fn gate(account: &AccountId, before: Before, pause: Option<Pause>) -> wire::GateChange {
     use wire::gate_change::Before as Shown;
     let before = match before {
+        Before::Account => Shown::Account(true),
         Before::Automations => Shown::Automations(true),
         Before::Notifications => Shown::Notifications(true),
         Before::Webhook(id) => Shown::Webhook(ResourceName { account: account.clone(), id }.to_string()),

@@ -9,13 +9,17 @@ use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
 use crate::allowance::AllowanceLedger;
-use crate::quota::{AccountQuota, Limits};
+use crate::limits::Limits;
+use crate::quota::AccountQuota;
 use crate::rate::RateLimit;
 
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
      anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
      notice_tat_ns, max_waiting, history_us, waiting, wake_at";
 const WIDTH: usize = 21;
+
+/// What is read of a row, and what [`save`] leaves alone: whether an operator paused the account.
+const READ: &str = ", paused_at";
 
 /// The accounts of a transaction, locked in key order; those not on record come into being unknown.
 pub(super) async fn lock<'a>(
@@ -38,6 +42,11 @@ pub(super) async fn lock<'a>(
         found = select(tx, &names).await?;
     }
     Ok(found)
+}
+
+/// An account, locked; nothing if it is not on record.
+pub(super) async fn lock_known(tx: &Transaction, account: &AccountId) -> Result<Option<AccountQuota>> {
+    Ok(select(tx, &[account]).await?.remove(account))
 }
 
 /// An account, locked; nothing while another transaction has it, or if it is not on record.
@@ -64,12 +73,12 @@ async fn select(tx: &Transaction, names: &[&AccountId]) -> Result<BTreeMap<Accou
 /// Locks that many accounts in key order: their names.
 pub(super) fn locking(backend: Backend, names: usize) -> String {
     let (list, lock) = (sql::list(names, 1), sql::locked(backend));
-    format!("SELECT {COLUMNS} FROM account WHERE account IN ({list}) ORDER BY account{lock}")
+    format!("SELECT {COLUMNS}{READ} FROM account WHERE account IN ({list}) ORDER BY account{lock}")
 }
 
 /// One account as it is now, without a lock.
 pub(super) async fn get(query: &impl Query, account: &AccountId) -> Result<Option<AccountQuota>> {
-    let select = format!("SELECT {COLUMNS} FROM account WHERE account = $1");
+    let select = format!("SELECT {COLUMNS}{READ} FROM account WHERE account = $1");
     let row = query.one(&select, vec![account.as_str().into()]).await?;
     row.map(|row| read(&row)).transpose()
 }
@@ -114,6 +123,7 @@ fn read(row: &Row) -> Result<AccountQuota> {
         account,
         limits,
         waiting: row.get("waiting")?,
+        paused_at: row.get::<Option<i64>>("paused_at")?.map(Timestamp::from_micros),
         wake_at: wake_at.map(Timestamp::from_micros),
     })
 }

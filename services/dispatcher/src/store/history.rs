@@ -178,6 +178,9 @@ impl Standing {
         if let Some(due_at) = row.due_at().filter(|due_at| *due_at > self.now) {
             return State::Waiting(due_at);
         }
+        if let Some((reason, until)) = self.quota.operator_pause() {
+            return State::Paused(reason, until);
+        }
         if self.gates.pauses(lane.webhook) {
             return State::Paused(PauseReason::WebhookDisabled, None);
         }

@@ -65,6 +65,9 @@ async fn walk(store: &Store, keeping: Keeping) -> Result<usize, StorageError> {
     while store.prune_changes(keeping.changes).await? {
         tokio::time::sleep(REST).await;
     }
+    while store.prune_grants().await? > 0 {
+        tokio::time::sleep(REST).await;
+    }
     loop {
         match store.prune_receipts(keeping.receipts).await? {
             0 => return Ok(total),

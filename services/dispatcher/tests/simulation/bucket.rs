@@ -7,6 +7,7 @@ use sluice_domain::{Entitlements, Rate, Timestamp};
 /// A cell every so many nanoseconds, so many of them at once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket {
+    rate: Option<Rate>,
     cell: i128,
     burst: i128,
     tat: i128,
@@ -35,6 +36,9 @@ fn month(at: Timestamp) -> i32 {
 
 impl Bucket {
     fn change(&mut self, rate: Rate, now: Timestamp) {
+        if self.rate.replace(rate) == Some(rate) {
+            return;
+        }
         let ahead = self.tat - nanos(now);
         let used = if self.cell > 0 && ahead > 0 { (ahead + self.cell - 1) / self.cell } else { 0 };
         let units = i128::from(rate.units);

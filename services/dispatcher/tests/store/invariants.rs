@@ -141,7 +141,7 @@ async fn lanes(house: &House, broken: &mut Vec<String>) {
 /// Nobody sleeps longer than until their next work could start.
 async fn wakes(house: &House, now: i64, broken: &mut Vec<String>) {
     let select = "SELECT account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
-         period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, notice_tat_ns, wake_at FROM account";
+         period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, notice_tat_ns, paused_at, wake_at FROM account";
     let mut could_start: HashMap<String, i64> = HashMap::new();
     let open = "SELECT p.account, p.turn, min(p.due_at) FROM pending p JOIN lane l ON l.lane = p.lane WHERE p.token IS NULL \
          AND NOT EXISTS (SELECT 1 FROM gate g WHERE g.account = p.account AND g.closed = 1 AND ((g.kind = 'WEBHOOK' AND \
@@ -179,6 +179,9 @@ fn free_at(row: &Row, turn: i64, now: i64) -> Option<i64> {
             ((earliest + 999) / 1_000).max(now)
         })
     };
+    if row.get::<Option<i64>>("paused_at").unwrap().is_some() {
+        return None;
+    }
     if turn == 0 {
         return Some(now);
     }

@@ -4,7 +4,8 @@
 use sluice_dispatcher::attempt::Verdict;
 use sluice_dispatcher::claim::{Claim, Finish, Reported};
 use sluice_dispatcher::execution::Next;
-use sluice_dispatcher::store::{Acceptance, NewEvent, Store};
+use sluice_dispatcher::grant::{Grant, Units};
+use sluice_dispatcher::store::{Acceptance, Granted, NewEvent, Store};
 use sluice_domain::{AccountId, Allowance, Entitlements, ExecutionId, Rate, Span, Timestamp};
 use sluice_runtime::Entropy;
 use sluice_storage::Query;
@@ -118,7 +119,9 @@ impl<'a> Schedule<'a> {
                 let account = self.one_of(&[0, 0, 1, 1, 2]);
                 self.entitle(account).await;
             }
-            95..98 => self.rescue().await,
+            95 | 96 => self.rescue().await,
+            97 => self.top_up().await,
+            98 => self.operate().await,
             _ => self.restart().await,
         }
         let select = "SELECT account, waiting FROM account WHERE account IN ($1, $2, $3)";
@@ -247,6 +250,31 @@ impl<'a> Schedule<'a> {
         self.put(account, &entitlements).await;
     }
 
+    async fn top_up(&mut self) {
+        let account = self.accounts[self.one_of(&[0, 0, 1, 1, 2])].clone();
+        let units = self.one_of(&[1, 5, 20]);
+        let grant = Grant {
+            units: Units::try_from(units).unwrap(),
+            request: format!("{}-{}", self.seed, self.step).parse().unwrap(),
+        };
+        let granted = self.store.grant(&account, &grant).await.unwrap();
+        let meant = self.model.grant(&account, units, self.now());
+        assert_eq!(granted == Granted::Done, meant, "seed {} step {}: {granted:?}", self.seed, self.step);
+        if meant {
+            assert_eq!(self.store.grant(&account, &grant).await.unwrap(), Granted::Done, "and once only");
+        }
+    }
+
+    async fn operate(&mut self) {
+        let account = self.accounts[self.one_of(&[0, 1, 2])].clone();
+        let paused = self.below(5) < 2;
+        let known = match paused {
+            true => self.store.pause(&account, &"looked at".parse().unwrap()).await.unwrap(),
+            false => self.store.resume(&account).await.unwrap(),
+        };
+        assert_eq!(known, self.model.pause(&account, paused), "seed {} step {}", self.seed, self.step);
+    }
+
     async fn put(&mut self, account: usize, entitlements: &Entitlements) {
         let account = self.accounts[account].clone();
         assert!(self.store.apply_entitlements(&account, entitlements).await.unwrap());
@@ -291,6 +319,8 @@ impl<'a> Schedule<'a> {
         super::invariants::check(self.house).await;
         for account in 0..self.accounts.len() {
             let version = self.versions[account] + 1;
+            self.store.resume(&self.accounts[account]).await.unwrap();
+            self.model.pause(&self.accounts[account], false);
             let notifications = Rate { units: 600, per: Span::from_secs(60), burst: 30 };
             self.put(account, &Entitlements { notifications, ..unlimited(version) }).await;
         }

@@ -29,6 +29,7 @@ pub(crate) struct Item {
 /// A leaky bucket: a cell every `cell` nanoseconds, `burst` of them at once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket {
+    rate: Option<Rate>,
     cell: i128,
     burst: i128,
     tat: i128,
@@ -43,7 +44,10 @@ struct Account {
     notifications: Bucket,
     allowance: Option<i64>,
     used: i64,
+    granted: i64,
     month: i32,
+    /// Whether an operator holds everything back.
+    paused: bool,
     /// In order of acceptance.
     items: Vec<Item>,
 }
@@ -63,6 +67,9 @@ fn month(at: Timestamp) -> i32 {
 
 impl Bucket {
     fn change(&mut self, rate: Rate, now: Timestamp) {
+        if self.rate.replace(rate) == Some(rate) {
+            return;
+        }
         let used = if self.cell > 0 && self.tat > nanos(now) {
             (self.tat - nanos(now) + self.cell - 1) / self.cell
         } else {
@@ -87,18 +94,22 @@ impl Bucket {
 }
 
 impl Account {
+    fn roll(&mut self, now: Timestamp) {
+        if self.month != month(now) {
+            (self.month, self.used, self.granted) = (month(now), 0, 0);
+        }
+    }
+
     fn admits(&mut self, kind: Kind, now: Timestamp) -> bool {
-        if self.version == 0 {
+        if self.version == 0 || self.paused {
             return false;
         }
         match kind {
             Kind::Notification => self.notifications.admits(now),
             Kind::Execution => {
-                if self.month != month(now) {
-                    (self.month, self.used) = (month(now), 0);
-                }
+                self.roll(now);
                 self.automations
-                    && self.allowance.is_none_or(|amount| self.used < amount)
+                    && self.allowance.is_none_or(|amount| self.used < amount + self.granted)
                     && self.executions.admits(now)
             }
         }
@@ -121,7 +132,12 @@ impl Account {
             for at in 0..self.items.len() {
                 let item = &self.items[at];
                 let its_queue = if item.started { None } else { Some(item.kind) };
-                if item.held_until.is_some() || item.ready_at > now || its_queue != queue || *room == 0 {
+                if item.held_until.is_some()
+                    || item.ready_at > now
+                    || its_queue != queue
+                    || *room == 0
+                    || self.paused
+                {
                     continue;
                 }
                 if let Some(kind) = queue {
@@ -143,9 +159,7 @@ impl Account {
 impl Model {
     pub(crate) fn entitle(&mut self, account: &AccountId, to: &Entitlements, now: Timestamp) {
         let account = self.0.entry(account.clone()).or_default();
-        if account.month != month(now) {
-            (account.month, account.used) = (month(now), 0);
-        }
+        account.roll(now);
         (account.version, account.automations) = (to.version, to.automations);
         if to.automations {
             // A plan without automations leaves what is used, and what of it counts, as it was.
@@ -153,6 +167,21 @@ impl Model {
             account.executions.change(to.executions, now);
         }
         account.notifications.change(to.notifications, now);
+    }
+
+    /// Adds to the period that runs; says whether one does.
+    pub(crate) fn grant(&mut self, account: &AccountId, units: i64, now: Timestamp) -> bool {
+        let Some(account) = self.0.get_mut(account).filter(|account| account.version > 0) else {
+            return false;
+        };
+        account.roll(now);
+        account.granted += units;
+        true
+    }
+
+    /// Holds everything back, or no longer; says whether the account is there.
+    pub(crate) fn pause(&mut self, account: &AccountId, paused: bool) -> bool {
+        self.0.get_mut(account).map(|account| account.paused = paused).is_some()
     }
 
     /// What one account's claim must get.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use proto::dispatcher::v1::execution_service_client::ExecutionServiceClient;
+use proto::dispatcher::v1::quota_service_client::QuotaServiceClient;
 use proto::evaluator::v1::automation_service_client::AutomationServiceClient;
 use proto::evaluator::v1::event_service_client::EventServiceClient;
 use proto::registry::v1::account_service_client::AccountServiceClient;
@@ -119,6 +120,11 @@ impl Connection {
     /// Executions.
     pub fn executions(&self) -> ExecutionServiceClient<Transport> {
         ExecutionServiceClient::new(self.transport.clone())
+    }
+
+    /// Quotas.
+    pub fn quotas(&self) -> QuotaServiceClient<Transport> {
+        QuotaServiceClient::new(self.transport.clone())
     }
 }
 

@@ -54,9 +54,10 @@ async fn put(connection: &Connection, wish: &AccountPut) -> anyhow::Result<()> {
 async fn next_version(connection: &Connection, account: &AccountName) -> anyhow::Result<i64> {
     let request = GetAccountRequest { name: account.to_string() };
     match connection.answer(connection.accounts().get_account(request).await) {
-        Ok(answer) => {
-            Ok(answer.account.and_then(|account| account.entitlements).map_or(1, |held| held.version + 1))
-        }
+        Ok(answer) => Ok(answer
+            .account
+            .and_then(|account| account.entitlements)
+            .map_or(1, |held| held.version.saturating_add(1))),
         Err(refused) if new_account(refused.reason()) => Ok(1),
         Err(refused) => Err(refused.into()),
     }

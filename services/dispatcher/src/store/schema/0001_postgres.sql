@@ -21,9 +21,22 @@ CREATE TABLE account (
   max_waiting       BIGINT NOT NULL DEFAULT 0,
   history_us        BIGINT NOT NULL DEFAULT 0,
   waiting           BIGINT NOT NULL DEFAULT 0 CHECK (waiting >= 0),
-  wake_at           BIGINT
+  wake_at           BIGINT,
+  paused_at         BIGINT,                    -- since when an operator holds everything back
+  paused_note       TEXT,                       -- why, for people
+  CHECK ((paused_at IS NULL) = (paused_note IS NULL))
 );
 CREATE INDEX account_wake ON account (wake_at) WHERE wake_at IS NOT NULL;
+
+-- What was granted to an allowance, for when the request comes again.
+CREATE TABLE allowance_grant (
+  account     TEXT COLLATE "C"    NOT NULL,
+  request     TEXT    NOT NULL,                 -- the caller's id of it
+  units       BIGINT NOT NULL CHECK (units > 0),
+  kept_until  BIGINT NOT NULL,                 -- a while after the period that it was granted for
+  PRIMARY KEY (account, request)
+);
+CREATE INDEX allowance_grant_kept ON allowance_grant (kept_until);
 
 -- Where work queues: one automation's generation (or notifications) towards one webhook.
 CREATE TABLE lane (

@@ -81,6 +81,7 @@ fn changed(change: &ExecutionChange) -> String {
 
 fn gated(gate: &GateChange) -> String {
     let before = match &gate.before {
+        Some(gate_change::Before::Account(_)) => "everything of the account".to_owned(),
         Some(gate_change::Before::Automations(_)) => "executions of automations".to_owned(),
         Some(gate_change::Before::Notifications(_)) => "notifications".to_owned(),
         Some(gate_change::Before::Webhook(name)) => format!("requests to {}", id_of(name)),
