@@ -55,12 +55,26 @@ impl<'de> Deserialize<'de> for UniqueObject {
     }
 }
 
+/// A token whose signature has verified and whose claims keep the rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Valid {
+    /// Whom it vouches for.
+    pub(crate) principal: Principal,
+    /// From when on.
+    pub(crate) from: Timestamp,
+    /// Until when; no longer then.
+    pub(crate) until: Timestamp,
+}
+
+impl Valid {
+    /// Whether it vouches at this time.
+    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
 /// Checks the claims of a token whose signature has verified, and takes the principal from them.
-pub(crate) fn judge(
-    claims: &Map<String, Value>,
-    issuer: &str,
-    now: Timestamp,
-) -> Result<Principal, TokenError> {
+pub(crate) fn judge(claims: &Map<String, Value>, issuer: &str, now: Timestamp) -> Result<Valid, TokenError> {
     if required(claims, "iss")?.as_str() != Some(issuer) {
         return Err(TokenError::IssuerUnknown);
     }
@@ -75,17 +89,18 @@ pub(crate) fn judge(
     let scopes = scopes(claims.get("scope"))?;
     let account = account(claims.get("account"))?;
 
-    if not_before.max(issued) > now.plus(LEEWAY) {
+    let (from, until) = (not_before.max(issued).minus(LEEWAY), expires.plus(LEEWAY));
+    if from > now {
         return Err(TokenError::NotYetValid);
     }
-    if expires.plus(LEEWAY) <= now {
+    if until <= now {
         return Err(TokenError::Expired);
     }
     let principal = Principal::new(account, user, roles, scopes);
     if !lifetime_allowed(&principal, expires.since(issued)) {
         return Err(TokenError::LifetimeOutOfRange);
     }
-    Ok(principal)
+    Ok(Valid { principal, from, until })
 }
 
 /// Whether a token of this principal may live so long.

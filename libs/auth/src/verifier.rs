@@ -1,20 +1,31 @@
 //! From a token to a principal.
 
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use moka::sync::Cache;
 use serde_json::{Map, Value};
 use sluice_domain::Timestamp;
 
-use crate::claims::{MAX_TOKEN_BYTES, UniqueObject, judge};
+use crate::claims::{MAX_TOKEN_BYTES, UniqueObject, Valid, judge};
 use crate::error::{KeyError, TokenError};
 use crate::key::Key;
 use crate::principal::Principal;
 
+/// How many tokens are known by their digest at most.
+const KNOWN: u64 = 10_000;
+
 /// One issuer and the keys its tokens may be signed with.
+///
+/// A caller shows the same token again and again, and to check its signature costs more than all the rest of a call: one that has
+/// verified is known by its SHA-256 from then on, with the times between which it is valid. What has not verified is never known.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     issuer: String,
     keys: Vec<Key>,
+    known: Cache<[u8; 32], Arc<Valid>>,
 }
 
 impl Verifier {
@@ -34,7 +45,7 @@ impl Verifier {
         if (0..keys.len()).any(twice) {
             return Err(KeyError::KidTwice);
         }
-        Ok(Self { issuer, keys })
+        Ok(Self { issuer, keys, known: Cache::new(KNOWN) })
     }
 
     /// The principal that the token vouches for at this time.
@@ -47,6 +58,20 @@ impl Verifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
+        let known = <[u8; 32]>::try_from(digest(&SHA256, token.as_bytes()).as_ref()).ok();
+        let valid = known.and_then(|digest| self.known.get(&digest)).filter(|valid| valid.holds_at(now));
+        if let Some(valid) = valid {
+            return Ok(valid.principal.clone());
+        }
+        let valid = self.judged(token, now)?;
+        let principal = valid.principal.clone();
+        if let Some(digest) = known {
+            self.known.insert(digest, Arc::new(valid));
+        }
+        Ok(principal)
+    }
+
+    fn judged(&self, token: &str, now: Timestamp) -> Result<Valid, TokenError> {
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())

@@ -302,3 +302,24 @@ fn a_verifier_needs_an_issuer_and_keys_with_ids_of_their_own() {
     assert_eq!(Verifier::new("i", vec![]).unwrap_err(), KeyError::NoKey);
     assert_eq!(Verifier::new("i", vec![key.clone(), key]).unwrap_err(), KeyError::KidTwice);
 }
+
+#[test]
+fn a_token_that_is_known_ends_all_the_same_and_knows_no_other() {
+    let house = House::new();
+    let token = house.token(HEADER, &good().to_string());
+    let expires = good()["exp"].as_i64().unwrap();
+    let at = |seconds: i64| house.verifier.verify(&token, Timestamp::from_unix(seconds, 0).unwrap());
+    let (first, second) = (at(NOW).unwrap(), at(NOW).unwrap());
+    assert_eq!(first, second);
+    assert_eq!(at(expires + 30).unwrap_err(), TokenError::Expired);
+    assert_eq!(at(good()["iat"].as_i64().unwrap() - 31).unwrap_err(), TokenError::NotYetValid);
+    assert!(at(expires + 29).is_ok());
+
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{signed}.{other}{}", &signature[1..]);
+    assert_eq!(house.verify(&forged).unwrap_err(), TokenError::SignatureInvalid);
+    let unknown = Verifier::new("https://issuer.test", vec![Key::hs256("hs", &Secret::new(SHARED)).unwrap()]);
+    let refused = unknown.unwrap().verify(&token, Timestamp::from_unix(NOW, 0).unwrap());
+    assert_eq!(refused.unwrap_err(), TokenError::KeyUnknown);
+}
