@@ -69,8 +69,9 @@ pub struct Egress {
 /// Idle connections are closed before the five seconds after which common servers close theirs, so that a request
 /// seldom meets a connection that is just going away.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-/// Idle connections kept for each host and port.
-const POOL_IDLE_PER_HOST: usize = 32;
+/// Idle connections kept for each host and port: as many as are under way in a burst, since a connection that is dialled anew for
+/// each request costs more than the request; they go when they were idle for [`POOL_IDLE`].
+const POOL_IDLE_PER_HOST: usize = 1_024;
 
 /// Header fields that belong to the connection or to this client.
 const OURS: [HeaderName; 11] = [
