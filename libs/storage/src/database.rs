@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::database_url::DatabaseUrl;
 use crate::error::{Cause, StorageError};
+use crate::parameters::anonymous;
 use crate::transaction::{Reader, Transaction};
 use crate::{postgres, sqlite};
 
@@ -107,6 +108,17 @@ impl Backend {
     }
 
     pub(crate) fn statement(self, sql: &str, values: Vec<sea_orm::Value>) -> Statement {
+        match self {
+            Self::Sqlite => {
+                let (sql, values) = anonymous(sql, values);
+                self.statement_as_is(sql, values)
+            }
+            Self::Postgres => self.statement_as_is(sql.to_owned(), values),
+        }
+    }
+
+    /// A statement in the backend's own words.
+    pub(crate) fn statement_as_is(self, sql: String, values: Vec<sea_orm::Value>) -> Statement {
         let backend = match self {
             Self::Sqlite => DbBackend::Sqlite,
             Self::Postgres => DbBackend::Postgres,

@@ -64,17 +64,33 @@ pub fn rows_per_statement(backend: Backend, columns: usize) -> usize {
     (backend.max_parameters() / columns.max(1)).clamp(1, MAX_ROWS)
 }
 
-/// Cuts `items` into pieces, in order, for one multi-row statement each: within the backend's limit, and each piece a
-/// power of two long, so that a handful of statement texts serves all sizes and stays prepared.
+/// Cuts `items` into pieces, in order, for one multi-row statement each: see [`pieces`].
 pub fn chunks<T>(items: &[T], backend: Backend, columns: usize) -> impl Iterator<Item = &[T]> {
-    let limit = rows_per_statement(backend, columns);
     let mut rest = items;
-    std::iter::from_fn(move || {
-        let largest = rest.len().min(limit).checked_ilog2()?;
-        let (piece, tail) = rest.split_at(1 << largest);
+    pieces(items.len(), backend, columns).map(move |length| {
+        let (piece, tail) = rest.split_at(length.min(rest.len()));
         rest = tail;
-        Some(piece)
+        piece
     })
+}
+
+/// The lengths of the pieces that so many rows are cut into, within what one statement takes: of few different lengths (up to
+/// eight, then four for each power of two), so that a handful of statement texts serves all numbers and stays prepared, and two or
+/// three statements do for most.
+pub fn pieces(rows: usize, backend: Backend, columns: usize) -> impl Iterator<Item = usize> {
+    let limit = rows_per_statement(backend, columns);
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let length = rounded_down(rest.min(limit));
+        rest -= length;
+        (length > 0).then_some(length)
+    })
+}
+
+/// The number with all but its three highest bits cleared.
+fn rounded_down(number: usize) -> usize {
+    let cut = number.checked_ilog2().map_or(0, |highest| highest.saturating_sub(2));
+    (number >> cut) << cut
 }
 
 #[cfg(test)]
@@ -93,8 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_powers_of_two_and_lose_nothing() {
-        assert_eq!(sizes(100, Backend::Sqlite, 10), [64, 32, 4]);
+    fn pieces_are_of_few_lengths_and_lose_nothing() {
+        assert_eq!(sizes(100, Backend::Sqlite, 10), [96, 4]);
+        assert_eq!(sizes(45, Backend::Sqlite, 10), [40, 5]);
+        let lengths: std::collections::BTreeSet<usize> =
+            (1..=512).flat_map(|rows| sizes(rows, Backend::Sqlite, 10)).collect();
+        assert_eq!(lengths.len(), 32, "{lengths:?}");
         assert_eq!(sizes(0, Backend::Sqlite, 10), [0; 0]);
         let items: Vec<_> = (0..1_337).collect();
         assert_eq!(chunks(&items, Backend::Postgres, 7).collect::<Vec<_>>().concat(), items);

@@ -68,6 +68,18 @@ impl Transaction {
         Ok(self.inner.execute_raw(self.backend.statement(sql, values)).await?.rows_affected())
     }
 
+    /// Runs one statement that is in the backend's own words.
+    pub(crate) async fn execute_as_is(&self, sql: String, values: Vec<Value>) -> Result<(), StorageError> {
+        self.inner.execute_raw(self.backend.statement_as_is(sql, values)).await?;
+        Ok(())
+    }
+
+    /// All rows of the answer to a statement that is in the backend's own words.
+    pub(crate) async fn all_as_is(&self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
+        let rows = self.inner.query_all_raw(self.backend.statement_as_is(sql, values)).await?;
+        Ok(rows.into_iter().map(Row::from).collect())
+    }
+
     /// Runs a script of several statements without parameters.
     pub(crate) async fn script(&self, sql: &str) -> Result<(), StorageError> {
         self.inner.execute_unprepared(sql).await?;

@@ -28,6 +28,10 @@ pub struct Claim {
     pub attempt: i64,
     /// Retries of the delivery used before.
     pub retries: u32,
+    /// How often the execution ended before it was opened again.
+    pub ends: i64,
+    /// When the execution first started, by the database's clock.
+    pub started_at: Timestamp,
     /// What every later write must show.
     pub token: i64,
     /// When it was claimed, by the database's clock.
@@ -59,6 +63,18 @@ pub struct CutOff {
 }
 
 impl Claim {
+    /// Where it stands.
+    pub const fn standing(&self) -> Standing {
+        Standing {
+            seq: self.seq,
+            token: self.token,
+            step: self.step,
+            attempt: self.attempt,
+            ends: self.ends,
+            started_at: self.started_at,
+        }
+    }
+
     /// What happened when it was taken.
     pub const fn change(&self) -> Change {
         Change {
@@ -71,15 +87,30 @@ impl Claim {
     }
 }
 
+/// Where a claim stands among its execution's deliveries and attempts: as long as the claim is held, its row says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The execution's key.
+    pub seq: i64,
+    /// The token of the claim.
+    pub token: i64,
+    /// Which delivery of the plan.
+    pub step: usize,
+    /// The attempt's number within the delivery.
+    pub attempt: i64,
+    /// How often the execution ended before it was opened again.
+    pub ends: i64,
+    /// When the execution first started.
+    pub started_at: Timestamp,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone)]
 pub struct Finish {
     /// The account.
     pub account: AccountId,
-    /// The execution's key.
-    pub seq: i64,
-    /// The token of the claim.
-    pub token: i64,
+    /// The claim.
+    pub claim: Standing,
     /// The attempt to keep; `None` when it was handed back undialled.
     pub attempt: Option<Attempt>,
     /// What comes next.

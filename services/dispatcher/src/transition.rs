@@ -5,6 +5,7 @@ use sluice_domain::{AutomationId, Span, Timestamp, WebhookId};
 use thiserror::Error;
 
 use crate::attempt::Verdict;
+use crate::claim::Standing;
 use crate::execution::{End, EndReason, EndState, Next, settle};
 use crate::pending::{Hold, Pending, Stage, Start};
 use crate::retry::Schedule;
@@ -27,6 +28,15 @@ pub struct Ending {
     pub started_at: Option<Timestamp>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Ending {
+    /// How an execution ends whose claim is still held, where its report says so: nothing else that its row says would change
+    /// that, so that nobody has to read it.
+    pub fn of_held(claim: Standing, end: End, at: Timestamp) -> Self {
+        let Standing { seq, step, ends, started_at, .. } = claim;
+        Self { seq, number: ends + 1, end, step, started_at: Some(started_at), at }
+    }
 }
 
 /// What becomes of it.
@@ -239,6 +249,26 @@ mod tests {
         assert_eq!(held().report(8, Some(Verdict::Succeeded), next(), moment(1)), Transition::ClaimLost);
         let waiting = Pending::accepted(1, "acme".into(), 1, Start::Execution, None);
         assert_eq!(waiting.report(7, None, next(), moment(1)), Transition::ClaimLost);
+    }
+
+    #[test]
+    fn an_end_is_the_same_whether_the_row_was_read_or_not() {
+        for cancel in [false, true] {
+            let mut row = held();
+            if cancel {
+                let Cancelling::WhenAttemptEnds(cancelled) = row.cancel(at(1)) else {
+                    panic!("it is under way")
+                };
+                row = cancelled;
+            }
+            let row = Pending { step: 1, attempt: 3, ends: 2, ..row };
+            let claim = Standing { seq: 1, token: 7, step: 1, attempt: 3, ends: 2, started_at: at(0) };
+            for end in [End::succeeded(), End::failed(EndReason::Forbidden, "no")] {
+                let next = Next::End(end.clone());
+                let read = ends(row.clone().report(7, Some(Verdict::Succeeded), next, moment(2)));
+                assert_eq!(read, Ending::of_held(claim, end, at(2)));
+            }
+        }
     }
 
     #[test]

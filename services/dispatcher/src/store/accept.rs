@@ -188,8 +188,9 @@ impl Store {
             older.iter().for_each(|claim| written.changes.add(account, claim.change()));
             written.claims.extend(older);
             let fresh = by_account.remove(account).unwrap_or_default();
+            let placed_before = written.pending.len();
             self.place(&tx, quota, fresh, gates, &mut round, &mut written).await?;
-            quota.wake_at = wake_at_with(&tx, quota, &round, &written.pending).await?;
+            quota.wake_at = wake_at_with(&tx, quota, &round, &written.pending[placed_before..]).await?;
             total -= seats - round.room();
             let held = round.held();
             if !held.receivers.is_empty() {
@@ -345,20 +346,21 @@ fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Cl
         step: 0,
         attempt: 1,
         retries: 0,
+        ends: 0,
+        started_at: now,
         token,
         claimed_at: now,
     }
 }
 
-/// When the account has next something to do, with what is about to be inserted.
+/// When the account has next something to do, with these rows that are about to be inserted.
 async fn wake_at_with(
     tx: &Transaction,
     quota: &AccountQuota,
     round: &Round,
     rows: &[Pending],
 ) -> Result<Option<Timestamp>> {
-    let of_account = rows.iter().filter(|row| row.account == quota.account.as_str());
-    let due = of_account.filter_map(Pending::due_at).min();
+    let due = rows.iter().filter_map(Pending::due_at).min();
     let stored = wake_at(tx, quota, round).await?;
     Ok(stored.into_iter().chain(due).min())
 }

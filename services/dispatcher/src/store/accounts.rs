@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::Value;
 use sluice_domain::{AccountId, Rate, Span, Timestamp};
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
 use crate::allowance::AllowanceLedger;
@@ -16,7 +16,30 @@ use crate::rate::RateLimit;
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
      anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
      notice_tat_ns, max_waiting, history_us, waiting, wake_at";
-const WIDTH: usize = 21;
+
+/// What changes with use.
+const USE: Insertion<9> = Insertion::new(
+    "account",
+    [
+        Column::text("account"),
+        Column::int("rate_tat_ns"),
+        Column::int("period_start_at"),
+        Column::int("period_end_at"),
+        Column::int("period_granted"),
+        Column::int("period_used"),
+        Column::int("notice_tat_ns"),
+        Column::int("waiting"),
+        Column::maybe_int("wake_at"),
+    ],
+    "ON CONFLICT (account) DO UPDATE SET rate_tat_ns = excluded.rate_tat_ns, period_start_at = excluded.period_start_at, \
+     period_end_at = excluded.period_end_at, period_granted = excluded.period_granted, period_used = excluded.period_used, \
+     notice_tat_ns = excluded.notice_tat_ns, waiting = excluded.waiting, wake_at = excluded.wake_at",
+);
+
+/// What billing says.
+const LIMITS: &str = "UPDATE account SET version = $2, automations = $3, rate_units = $4, rate_per_us = $5, rate_burst = $6, \
+     allowance = $7, anchor_at = $8, notice_units = $9, notice_per_us = $10, notice_burst = $11, max_waiting = $12, \
+     history_us = $13 WHERE account = $1";
 
 /// What is read of a row, and what [`save`] leaves alone: whether an operator paused the account.
 const READ: &str = ", paused_at";
@@ -83,28 +106,18 @@ pub(super) async fn get(query: &impl Query, account: &AccountId) -> Result<Optio
     row.map(|row| read(&row)).transpose()
 }
 
-/// Writes locked accounts back.
+/// Writes back what use has changed of locked accounts.
 pub(super) async fn save<'a>(
     tx: &Transaction,
     quotas: impl IntoIterator<Item = &'a AccountQuota>,
 ) -> Result<()> {
-    let quotas: Vec<&AccountQuota> = quotas.into_iter().collect();
-    for piece in chunks(&quotas, tx.backend(), WIDTH) {
-        let assignments: Vec<String> = COLUMNS
-            .split(", ")
-            .map(str::trim)
-            .skip(1)
-            .map(|column| format!("{column} = excluded.{column}"))
-            .collect();
-        let upsert = format!(
-            "INSERT INTO account ({COLUMNS}) VALUES {} ON CONFLICT (account) DO UPDATE SET {}",
-            placeholders(piece.len(), WIDTH, 1),
-            assignments.join(", ")
-        );
-        let values = piece.iter().flat_map(|quota| write(quota)).collect();
-        tx.execute(&upsert, values).await?;
-    }
-    Ok(())
+    USE.run(tx, quotas.into_iter().map(in_use).collect()).await
+}
+
+/// Writes back a locked account whose limits have changed.
+pub(super) async fn save_limits(tx: &Transaction, quota: &AccountQuota) -> Result<()> {
+    tx.execute(LIMITS, limits(quota)).await?;
+    save(tx, [quota]).await
 }
 
 fn texts(names: &[&AccountId]) -> Vec<Value> {
@@ -162,15 +175,30 @@ fn read_limits(row: &Row, version: i64) -> Result<Limits> {
     })
 }
 
-fn write(quota: &AccountQuota) -> Vec<Value> {
+fn in_use(quota: &AccountQuota) -> [Value; 9] {
+    let limits = quota.limits.as_ref();
+    let of = |field: fn(&Limits) -> i64| Value::from(limits.map_or(0, field));
+    [
+        quota.account.as_str().into(),
+        of(|limits| limits.executions.tat()),
+        of(|limits| limits.allowance.start.as_micros()),
+        of(|limits| limits.allowance.end.as_micros()),
+        of(|limits| limits.allowance.granted),
+        of(|limits| limits.allowance.used),
+        of(|limits| limits.notifications.tat()),
+        quota.waiting.into(),
+        quota.wake_at.map(Timestamp::as_micros).into(),
+    ]
+}
+
+fn limits(quota: &AccountQuota) -> Vec<Value> {
     let limits = quota.limits.as_ref();
     let nothing = Rate { units: 0, per: Span::ZERO, burst: 0 };
     let rate = |of: fn(&Limits) -> &RateLimit| {
-        let (rate, tat) = limits.map_or((nothing, 0), |limits| (of(limits).rate(), of(limits).tat()));
-        [i64::from(rate.units), rate.per.as_micros(), i64::from(rate.burst), tat].map(Value::from)
+        let rate = limits.map_or(nothing, |limits| of(limits).rate());
+        [i64::from(rate.units), rate.per.as_micros(), i64::from(rate.burst)].map(Value::from)
     };
     let ledger = limits.map(|limits| limits.allowance);
-    let of = |field: fn(&AllowanceLedger) -> i64| Value::from(ledger.as_ref().map_or(0, field));
     let mut values: Vec<Value> = vec![
         quota.account.as_str().into(),
         limits.map(|limits| limits.version).into(),
@@ -178,15 +206,9 @@ fn write(quota: &AccountQuota) -> Vec<Value> {
     ];
     values.extend(rate(|limits| &limits.executions));
     values.push(ledger.filter(|ledger| !ledger.is_unlimited()).map(|ledger| ledger.promised.amount).into());
-    values.push(of(|ledger| ledger.promised.anchor.as_micros()));
-    values.push(of(|ledger| ledger.start.as_micros()));
-    values.push(of(|ledger| ledger.end.as_micros()));
-    values.push(of(|ledger| ledger.granted));
-    values.push(of(|ledger| ledger.used));
+    values.push(ledger.map_or(0, |ledger| ledger.promised.anchor.as_micros()).into());
     values.extend(rate(|limits| &limits.notifications));
     values.push(limits.map_or(0, |limits| limits.max_waiting).into());
     values.push(limits.map_or(0, |limits| limits.history.as_micros()).into());
-    values.push(quota.waiting.into());
-    values.push(quota.wake_at.map(Timestamp::as_micros).into());
     values
 }

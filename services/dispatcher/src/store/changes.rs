@@ -2,11 +2,13 @@
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, Span, Timestamp};
-use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Query, StorageError, Transaction};
+use sluice_storage::{Backend, Column, Insertion, Query, StorageError, Transaction};
 
 use super::{Result, Store, whole};
 use crate::change::{Change, Changes};
+
+const INSERTION: Insertion<3> =
+    Insertion::new("change", [Column::text("account"), Column::int("at"), Column::text("changes")], "");
 
 /// The most rows one transaction prunes.
 const PRUNED_AT_ONCE: i64 = 10_000;
@@ -144,14 +146,8 @@ pub(super) const fn newest(backend: Backend) -> &'static str {
 }
 
 async fn record(tx: &Transaction, changes: &Changes, now: Timestamp) -> Result<()> {
-    let rows: Vec<(&AccountId, &[Change])> = changes.iter().collect();
-    for piece in chunks(&rows, tx.backend(), 3) {
-        let values = placeholders(piece.len(), 3, 1);
-        let insert = format!("INSERT INTO change (account, at, changes) VALUES {values}");
-        let columns = |(account, changes): &(&AccountId, &[Change])| -> [Value; 3] {
-            [account.as_str().into(), now.as_micros().into(), Change::encode(changes).into()]
-        };
-        tx.execute(&insert, piece.iter().flat_map(columns).collect()).await?;
-    }
-    Ok(())
+    let columns = |(account, changes): (&AccountId, &[Change])| -> [Value; 3] {
+        [account.as_str().into(), now.as_micros().into(), Change::encode(changes).into()]
+    };
+    INSERTION.run(tx, changes.iter().map(columns).collect()).await
 }

@@ -197,6 +197,8 @@ impl Store {
                     step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
                     attempt: row.get("attempt")?,
                     retries: u32::try_from(row.get::<i64>("retries")?).map_err(StorageError::decode)?,
+                    ends: row.get("ends")?,
+                    started_at: Timestamp::from_micros(row.get("started_at")?),
                     token,
                     claimed_at: now,
                 });
@@ -220,7 +222,7 @@ pub(super) fn marking(rows: usize) -> String {
 /// What is to be sent of that many claimed rows: keys.
 pub(super) fn loading(rows: usize) -> String {
     format!(
-        "SELECT e.*, p.step, p.attempt, p.retries FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
+        "SELECT e.*, p.step, p.attempt, p.retries, p.ends, p.started_at FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
         sql::list(rows, 1)
     )
 }

@@ -2,8 +2,8 @@
 
 use sea_orm::Value;
 use sluice_domain::{Span, Timestamp};
-use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
+use sluice_storage::rows::chunks;
+use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
 use crate::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
@@ -17,42 +17,62 @@ const ATTEMPT_WIDTH: usize = 14;
 const ENDING_COLUMNS: &str = "seq, number, state, reason, message, step, started_at, at";
 const ENDING_WIDTH: usize = 8;
 
+const ATTEMPTS: Insertion<ATTEMPT_WIDTH> = Insertion::new(
+    "attempt",
+    [
+        Column::int("seq"),
+        Column::int("step"),
+        Column::int("number"),
+        Column::text("verdict"),
+        Column::int("started_at"),
+        Column::int("ended_at"),
+        Column::int("duration_us"),
+        Column::text("url_path"),
+        Column::text("request_headers"),
+        Column::maybe_int("status"),
+        Column::text("response_headers"),
+        Column::bytes("response_body"),
+        Column::int("truncated"),
+        Column::text("error"),
+    ],
+    "",
+);
+
+const ENDINGS: Insertion<ENDING_WIDTH> = Insertion::new(
+    "ending",
+    [
+        Column::int("seq"),
+        Column::int("number"),
+        Column::text("state"),
+        Column::maybe_text("reason"),
+        Column::text("message"),
+        Column::int("step"),
+        Column::maybe_int("started_at"),
+        Column::int("at"),
+    ],
+    "",
+);
+
 /// Appends ended attempts.
 pub(super) async fn insert_attempts(
     tx: &Transaction,
     attempts: &[(i64, Attempt)],
     now: Timestamp,
 ) -> Result<()> {
-    for piece in chunks(attempts, tx.backend(), ATTEMPT_WIDTH) {
-        let insert = format!(
-            "INSERT INTO attempt ({ATTEMPT_COLUMNS}) VALUES {}",
-            placeholders(piece.len(), ATTEMPT_WIDTH, 1)
-        );
-        let mut values = Vec::with_capacity(piece.len() * ATTEMPT_WIDTH);
-        for (seq, attempt) in piece {
-            values.extend(attempt_columns(*seq, attempt, now)?);
-        }
-        tx.execute(&insert, values).await?;
-    }
-    Ok(())
+    let rows = attempts.iter().map(|(seq, attempt)| attempt_columns(*seq, attempt, now));
+    ATTEMPTS.run(tx, rows.collect::<Result<_>>()?).await
 }
 
 /// Appends ends, numbered by the caller. Those that are no success get their account beside them, and so into the index by end.
 pub(super) async fn insert(tx: &Transaction, endings: &[Ending]) -> Result<()> {
     let (successes, others): (Vec<&Ending>, Vec<&Ending>) =
         endings.iter().partition(|ending| ending.end.state == EndState::Succeeded);
-    for (endings, sql) in [(successes, inserting as fn(usize) -> String), (others, inserting_found)] {
-        for piece in chunks(&endings, tx.backend(), ENDING_WIDTH) {
-            let values = piece.iter().flat_map(|ending| ending_columns(ending)).collect();
-            tx.execute(&sql(piece.len()), values).await?;
-        }
+    ENDINGS.run(tx, successes.into_iter().map(ending_columns).collect()).await?;
+    for piece in chunks(&others, tx.backend(), ENDING_WIDTH) {
+        let values = piece.iter().flat_map(|ending| ending_columns(ending)).collect();
+        tx.execute(&inserting_found(piece.len()), values).await?;
     }
     Ok(())
-}
-
-/// Appends that many ends.
-fn inserting(rows: usize) -> String {
-    format!("INSERT INTO ending ({ENDING_COLUMNS}) VALUES {}", placeholders(rows, ENDING_WIDTH, 1))
 }
 
 /// Appends that many ends with their accounts, which stand with the executions.

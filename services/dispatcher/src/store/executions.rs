@@ -2,8 +2,8 @@
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
-use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
+use sluice_storage::rows::chunks;
+use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, lanes, sql};
 use crate::execution::{EventSummary, Execution};
@@ -14,6 +14,26 @@ use crate::trace::TraceId;
 const COLUMNS: &str = "seq, account, id, automation, automation_version, generation, event, traceparent, trace, record, accepted_at, \
      plan, bodies";
 const WIDTH: usize = 13;
+
+const INSERTION: Insertion<WIDTH> = Insertion::new(
+    "execution",
+    [
+        Column::int("seq"),
+        Column::text("account"),
+        Column::bytes("id"),
+        Column::text("automation"),
+        Column::int("automation_version"),
+        Column::int("generation"),
+        Column::text("event"),
+        Column::text("traceparent"),
+        Column::maybe_int("trace"),
+        Column::int("record"),
+        Column::int("accepted_at"),
+        Column::text("plan"),
+        Column::bytes("bodies"),
+    ],
+    "",
+);
 
 /// The next places in the order of acceptance. The accounts are locked, so an account's places follow the order of its locks.
 pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
@@ -35,16 +55,8 @@ pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
 
 /// Inserts accepted executions with their places.
 pub(super) async fn insert(tx: &Transaction, rows: &[(i64, &Execution)]) -> Result<()> {
-    for piece in chunks(rows, tx.backend(), WIDTH) {
-        let insert =
-            format!("INSERT INTO execution ({COLUMNS}) VALUES {}", placeholders(piece.len(), WIDTH, 1));
-        let mut values = Vec::with_capacity(piece.len() * WIDTH);
-        for (seq, execution) in piece {
-            values.extend(columns(*seq, execution)?);
-        }
-        tx.execute(&insert, values).await?;
-    }
-    Ok(())
+    let rows = rows.iter().map(|(seq, execution)| columns(*seq, execution)).collect::<Result<_>>()?;
+    INSERTION.run(tx, rows).await
 }
 
 fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {

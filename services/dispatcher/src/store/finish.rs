@@ -1,6 +1,6 @@
 //! The end of attempts: each is recorded under its claim's token, and its execution ends or waits again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sluice_domain::{AccountId, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
@@ -8,7 +8,7 @@ use sluice_storage::{Query, StorageError, Transaction};
 use super::{Result, Store, accounts, endings, gates, pending, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Changes, Then, What};
-use crate::claim::{Finish, Reported};
+use crate::claim::{Finish, Reported, Standing};
 use crate::execution::Next;
 use crate::gate::{Gates, Lane};
 use crate::pending::Pending;
@@ -66,12 +66,33 @@ impl Store {
     }
 
     async fn finish_once(&self, finishes: &[Finish]) -> Result<Vec<Reported>> {
+        if let Some(reports) = self.finish_with(finishes, Ends::Blindly).await? {
+            return Ok(reports);
+        }
+        let reports = self.finish_with(finishes, Ends::Reading).await?;
+        reports.ok_or_else(|| StorageError::decode("reports are of claims that nobody can hold"))
+    }
+
+    /// Records them, or nothing: where ends are written blindly and not every one of their claims is held.
+    async fn finish_with(&self, finishes: &[Finish], ends: Ends) -> Result<Option<Vec<Reported>>> {
         let tx = self.database.write("finish").await?;
+        let blind = |finish: &Finish| ends == Ends::Blindly && matches!(finish.next, Next::End(_));
         let going_on = finishes.iter().filter(|finish| !matches!(finish.next, Next::End(_)));
         let mut quotas = accounts::lock(&tx, going_on.map(|finish| &finish.account)).await?;
         let closed = gates::closed(&tx, quotas.keys()).await?;
-        let seqs: Vec<i64> = finishes.iter().map(|finish| finish.seq).collect();
-        let mut rows: HashMap<i64, (Pending, Lane)> = pending::locked(&tx, &seqs)
+        let mut held: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for Finish { claim, .. } in finishes.iter().filter(|finish| blind(finish)) {
+            held.entry(claim.token).or_default().push(claim.seq);
+        }
+        for (token, seqs) in held {
+            if !pending::delete_held(&tx, token, &seqs).await? {
+                tx.rollback().await?;
+                return Ok(None);
+            }
+        }
+        let read: Vec<i64> =
+            finishes.iter().filter(|finish| !blind(finish)).map(|finish| finish.claim.seq).collect();
+        let mut rows: HashMap<i64, (Pending, Lane)> = pending::locked(&tx, &read)
             .await?
             .into_iter()
             .map(|(row, lane)| (row.seq, (row, lane)))
@@ -82,25 +103,33 @@ impl Store {
         let mut numbering = self.lanes.within(&tx);
         let mut reports = Vec::with_capacity(finishes.len());
         for finish in finishes {
-            let Some((row, lane)) = rows.remove(&finish.seq) else {
+            let tried = finish.attempt.as_ref().map(|attempt| attempt.verdict);
+            let ended = if tried.is_some() { What::Tried } else { What::Ended };
+            let Standing { seq, step, attempt, .. } = finish.claim;
+            let change = |what, then| Change { seq, what, step, attempt, then };
+            if let (true, Next::End(end)) = (blind(finish), &finish.next) {
+                let ending = Ending::of_held(finish.claim, end.clone(), now);
+                out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
+                out.endings.push(ending);
+                out.attempts.extend(finish.attempt.clone().map(|attempt| (seq, attempt)));
+                reports.push(Reported::Recorded);
+                continue;
+            }
+            let Some((row, lane)) = rows.remove(&seq) else {
                 reports.push(Reported::ClaimLost);
                 continue;
             };
-            let (step, attempt) = (row.step, row.attempt);
             let stopped = stops(&closed, &finish.account, &lane);
-            let tried = finish.attempt.as_ref().map(|attempt| attempt.verdict);
             let cut_off = tried == Some(Verdict::Interrupted);
             let fraction = if cut_off { self.entropy.fraction() } else { 0.0 };
             let moment = Moment { now, stopped, schedule: &self.schedule, fraction };
-            let change = |what, then| Change { seq: finish.seq, what, step, attempt, then };
-            match row.report(finish.token, tried, finish.next.clone(), moment) {
+            match row.report(finish.claim.token, tried, finish.next.clone(), moment) {
                 Transition::ClaimLost => {
                     reports.push(Reported::ClaimLost);
                     continue;
                 }
                 Transition::Ends(ending) => {
-                    let what = if tried.is_some() { What::Tried } else { What::Ended };
-                    out.changes.add(&finish.account, change(what, Then::Ended(ending.number)));
+                    out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
                     out.end(ending);
                 }
                 Transition::Waits { mut row, towards } => {
@@ -115,15 +144,24 @@ impl Store {
                 }
             }
             if let Some(attempt) = &finish.attempt {
-                out.record(finish.seq, attempt.clone());
+                out.record(seq, attempt.clone());
             }
             reports.push(Reported::Recorded);
         }
         let changes = out.write(&tx, now).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;
-        Ok(reports)
+        Ok(Some(reports))
     }
+}
+
+/// How the ends of executions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Their rows go if they are held under the claims' tokens, and are not read: what such an end is like does not depend on them.
+    Blindly,
+    /// Row by row, since one of them was lost.
+    Reading,
 }
 
 /// Whether the stop marker of its automation reaches a lane.

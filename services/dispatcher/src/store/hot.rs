@@ -6,8 +6,8 @@ use sluice_storage::Backend;
 
 use super::sql::{
     DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS,
-    PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, lane_heads, unfinished,
-    without_bodies,
+    PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among, lane_heads,
+    unfinished, without_bodies,
 };
 use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, walk};
 use crate::execution::EndState;
@@ -50,6 +50,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let automation = || Value::from(probe.automation.to_string());
     let first = || Value::from(probe.seqs.first().copied().unwrap_or(0));
     let (seqs, many) = (|| keys(&probe.seqs), probe.seqs.len());
+    let among = || keys_among(backend, &probe.seqs);
     let head = |lane: &i64| lane_heads(backend, *lane, Turn::Execution.code(), 100);
     let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
@@ -76,9 +77,9 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("next due of an account", NEXT_DUE.into(), vec![account()]),
         ("accounts that are due", DUE_ACCOUNTS.into(), vec![now(), limit()]),
         ("next wake", NEXT_WAKE.into(), vec![]),
-        ("pending by key", pending::selecting(many, pending::held(backend)), seqs()),
+        ("pending by key", pending::selecting(backend, many, pending::held(backend)), among()),
         ("update pending", pending::UPDATE.into(), row),
-        ("delete pending", pending::deleting(many), seqs()),
+        ("delete pending", pending::deleting(backend, many), [vec![1_i64.into()], among()].concat()),
         ("expired leases", EXPIRED.into(), vec![now(), limit()]),
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),

@@ -1,16 +1,35 @@
 //! The `pending` rows: the working set. A row is waiting until it gets a token, and waiting again when it gives it back.
 
 use sea_orm::Value;
-use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, lanes, sql};
 use crate::gate::Lane;
 use crate::pending::{Flat, Pending, Stage};
 
-const COLUMNS: &str = "seq, account, lane, turn, due_at, step, attempt, retries, interruptions, started_at, cancel, \
-     ends, token, claimed_at, lease_until";
 const WIDTH: usize = 15;
+
+const INSERTION: Insertion<WIDTH> = Insertion::new(
+    "pending",
+    [
+        Column::int("seq"),
+        Column::text("account"),
+        Column::int("lane"),
+        Column::int("turn"),
+        Column::int("due_at"),
+        Column::int("step"),
+        Column::int("attempt"),
+        Column::int("retries"),
+        Column::int("interruptions"),
+        Column::maybe_int("started_at"),
+        Column::int("cancel"),
+        Column::int("ends"),
+        Column::maybe_int("token"),
+        Column::maybe_int("claimed_at"),
+        Column::maybe_int("lease_until"),
+    ],
+    "",
+);
 
 /// Writes one row back whole: all columns.
 pub(super) const UPDATE: &str = "UPDATE pending SET lane = $3, turn = $4, due_at = $5, step = $6, attempt = $7, \
@@ -19,13 +38,7 @@ pub(super) const UPDATE: &str = "UPDATE pending SET lane = $3, turn = $4, due_at
 
 /// Inserts rows.
 pub(super) async fn insert(tx: &Transaction, rows: &[Pending]) -> Result<()> {
-    for piece in chunks(rows, tx.backend(), WIDTH) {
-        let insert =
-            format!("INSERT INTO pending ({COLUMNS}) VALUES {}", placeholders(piece.len(), WIDTH, 1));
-        let values = piece.iter().flat_map(columns).collect();
-        tx.execute(&insert, values).await?;
-    }
-    Ok(())
+    INSERTION.run(tx, rows.iter().map(columns).collect()).await
 }
 
 /// Writes a row that is held under lock back whole.
@@ -36,23 +49,35 @@ pub(super) async fn update(tx: &Transaction, row: &Pending) -> Result<()> {
 
 /// Deletes rows whose executions ended.
 pub(super) async fn delete(tx: &Transaction, seqs: &[i64]) -> Result<()> {
-    for piece in chunks(seqs, tx.backend(), 1) {
-        tx.execute(&deleting(piece.len()), sql::keys(piece)).await?;
+    for piece in sql::pieces(seqs, tx.backend()) {
+        let delete = format!("DELETE FROM pending WHERE seq {}", sql::among(tx.backend(), piece.len(), 1));
+        tx.execute(&delete, sql::keys_among(tx.backend(), piece)).await?;
     }
     Ok(())
 }
 
-/// Deletes that many rows: keys.
-pub(super) fn deleting(rows: usize) -> String {
-    format!("DELETE FROM pending WHERE seq IN ({})", sql::list(rows, 1))
+/// Deletes that many rows if they are held under a token: `token`, keys.
+pub(super) fn deleting(backend: Backend, rows: usize) -> String {
+    format!("DELETE FROM pending WHERE token = $1 AND seq {}", sql::among(backend, rows, 2))
+}
+
+/// Deletes rows that are held under a token. Says whether all of them were.
+pub(super) async fn delete_held(tx: &Transaction, token: i64, seqs: &[i64]) -> Result<bool> {
+    let mut deleted = 0;
+    for piece in sql::pieces(seqs, tx.backend()) {
+        let mut values: Vec<Value> = vec![token.into()];
+        values.extend(sql::keys_among(tx.backend(), piece));
+        deleted += tx.execute(&deleting(tx.backend(), piece.len()), values).await?;
+    }
+    Ok(usize::try_from(deleted).is_ok_and(|deleted| deleted == seqs.len()))
 }
 
 /// That many rows with their lanes: keys.
-pub(super) fn selecting(rows: usize, lock: &str) -> String {
+pub(super) fn selecting(backend: Backend, rows: usize, lock: &str) -> String {
     format!(
         "SELECT p.*, l.automation, l.generation, l.webhook FROM pending p JOIN lane l ON l.lane = p.lane \
-         WHERE p.seq IN ({}) ORDER BY p.seq{lock}",
-        sql::list(rows, 1)
+         WHERE p.seq {} ORDER BY p.seq{lock}",
+        sql::among(backend, rows, 1)
     )
 }
 
@@ -79,8 +104,9 @@ async fn select(query: &impl Query, seqs: &[i64], lock: &str) -> Result<Vec<(Pen
     let mut seqs = seqs.to_vec();
     seqs.sort_unstable();
     let mut found = Vec::with_capacity(seqs.len());
-    for piece in chunks(&seqs, query.backend(), 1) {
-        for row in query.all(&selecting(piece.len(), lock), sql::keys(piece)).await? {
+    for piece in sql::pieces(&seqs, query.backend()) {
+        let select = selecting(query.backend(), piece.len(), lock);
+        for row in query.all(&select, sql::keys_among(query.backend(), piece)).await? {
             found.push((read(&row)?, lanes::read(&row)?));
         }
     }

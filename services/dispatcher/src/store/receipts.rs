@@ -4,14 +4,25 @@ use std::collections::HashSet;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
-use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Query, StorageError, Transaction};
+use sluice_storage::{Column, Insertion, Query, StorageError, Transaction};
 
 use super::accept::NewEvent;
 use super::{Result, sql};
 
 /// The receipt of an event: `account, event`.
 pub(super) const ONE: &str = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
+
+const INSERTION: Insertion<5> = Insertion::new(
+    "receipt",
+    [
+        Column::text("account"),
+        Column::text("event"),
+        Column::bytes("digest"),
+        Column::bytes("executions"),
+        Column::int("at"),
+    ],
+    "ON CONFLICT (account, event) DO NOTHING RETURNING account, event",
+);
 
 /// What the table says of an event that is to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +41,9 @@ pub(super) async fn settle(tx: &Transaction, events: &[NewEvent], now: Timestamp
     let firsts: Vec<usize> =
         (0..events.len()).filter(|at| seen.insert((&events[*at].account, &events[*at].event.id))).collect();
     let mut written: HashSet<(String, String)> = HashSet::new();
-    for piece in chunks(&firsts, tx.backend(), 5) {
-        let insert = format!(
-            "INSERT INTO receipt (account, event, digest, executions, at) VALUES {} \
-             ON CONFLICT (account, event) DO NOTHING RETURNING account, event",
-            placeholders(piece.len(), 5, 1)
-        );
-        let values = piece.iter().flat_map(|at| columns(&events[*at], now)).collect();
-        for row in tx.all(&insert, values).await? {
-            written.insert((row.at(0)?, row.at(1)?));
-        }
+    let rows = firsts.iter().map(|at| columns(&events[*at], now)).collect();
+    for row in INSERTION.returning(tx, rows).await? {
+        written.insert((row.at(0)?, row.at(1)?));
     }
     let mut stands = Vec::with_capacity(events.len());
     for event in events {

@@ -1,7 +1,7 @@
 //! Pieces of SQL that both backends read.
 
 use sea_orm::Value;
-use sluice_storage::Backend;
+use sluice_storage::{Backend, rows};
 
 use crate::turn::Turn;
 
@@ -16,6 +16,37 @@ pub(super) fn list(length: usize, start: usize) -> String {
         text.push_str(&at.to_string());
     }
     text
+}
+
+/// What follows a column that is to be one of so many keys: on PostgreSQL one array whatever their number, so that the statement
+/// stays prepared.
+pub(super) fn among(backend: Backend, keys: usize, start: usize) -> String {
+    match backend {
+        Backend::Sqlite => format!("IN ({})", list(keys, start)),
+        Backend::Postgres => format!("= ANY(${start})"),
+    }
+}
+
+/// The parameters of [`among`].
+pub(super) fn keys_among(backend: Backend, seqs: &[i64]) -> Vec<Value> {
+    match backend {
+        Backend::Sqlite => keys(seqs),
+        Backend::Postgres => vec![Value::from(seqs.to_vec())],
+    }
+}
+
+/// Keys in pieces for a statement each.
+pub(super) fn pieces(seqs: &[i64], backend: Backend) -> impl Iterator<Item = &[i64]> {
+    let mut rest = seqs;
+    let lengths: Vec<usize> = match backend {
+        Backend::Sqlite => rows::pieces(seqs.len(), backend, 1).collect(),
+        Backend::Postgres => vec![seqs.len(); usize::from(!seqs.is_empty())],
+    };
+    lengths.into_iter().map(move |length| {
+        let (piece, tail) = rest.split_at(length);
+        rest = tail;
+        piece
+    })
 }
 
 /// What makes a `SELECT` hold its rows until the end of the transaction; on SQLite the transaction holds everything already.

@@ -31,7 +31,7 @@ impl Store {
             tx.rollback().await?;
             return Ok(false);
         }
-        accounts::save(&tx, [&*quota]).await?;
+        accounts::save_limits(&tx, quota).await?;
         let mut changes = Changes::default();
         changes.gates(account);
         self.commit(tx, &changes, now).await?;

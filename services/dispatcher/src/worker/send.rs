@@ -87,9 +87,8 @@ impl Means {
             log(&claim, report.as_ref(), &next);
             let execution = claim.execution;
             let finish = Finish {
+                claim: claim.standing(),
                 account: claim.account,
-                seq: claim.seq,
-                token: claim.token,
                 attempt: report.map(|report| report.attempt),
                 next,
             };

@@ -121,10 +121,10 @@ pub(crate) async fn a_wrong_token_writes_nothing(house: &House) {
     house.entitle(unlimited(1)).await;
     let claim = house.start(event("e1", vec![run(1, 1)])).await;
     let mut forged = success(&claim);
-    forged.token ^= 1;
+    forged.claim.token ^= 1;
     assert_eq!(house.report(forged).await, Reported::ClaimLost);
     let mut misplaced = success(&claim);
-    misplaced.seq += 1;
+    misplaced.claim.seq += 1;
     assert_eq!(house.report(misplaced).await, Reported::ClaimLost);
     assert_eq!(attempts(house, claim.execution).await, [(0, 1, Verdict::Started)]);
     assert_eq!(house.report(success(&claim)).await, Reported::Recorded);

@@ -283,7 +283,7 @@ pub(crate) fn attempt(claim: &Claim, verdict: Verdict) -> Attempt {
 }
 
 pub(crate) fn report(claim: &Claim, attempt: Option<Attempt>, next: Next) -> Finish {
-    Finish { account: claim.account.clone(), seq: claim.seq, token: claim.token, attempt, next }
+    Finish { account: claim.account.clone(), claim: claim.standing(), attempt, next }
 }
 
 /// It went well and was the last.

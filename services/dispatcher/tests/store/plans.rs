@@ -191,6 +191,10 @@ fn literal(value: &Value) -> String {
             }
             text + "'"
         }
+        Value::Array(_, Some(elements)) => {
+            let elements: Vec<String> = elements.iter().map(literal).collect();
+            format!("ARRAY[{}]::bigint[]", elements.join(","))
+        }
         other => panic!("no statement has {other:?}"),
     }
 }

@@ -84,8 +84,7 @@ impl Replay<'_> {
                 let claim = &self.claims[&(held.id, held.token)];
                 let finish = Finish {
                     account: claim.account.clone(),
-                    seq: claim.seq,
-                    token: claim.token,
+                    claim: claim.standing(),
                     attempt: tried.map(|verdict| attempt(claim, verdict)),
                     next,
                 };

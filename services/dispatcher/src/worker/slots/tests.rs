@@ -40,6 +40,8 @@ fn claim(account: &AccountId, number: u8) -> Claim {
         step: 0,
         attempt: 1,
         retries: 0,
+        ends: 0,
+        started_at: START,
         token: 1,
         claimed_at: START,
     }
