@@ -92,7 +92,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
         if !inherits("lints", None) {
             fault("every member sets [lints] workspace = true, which forbids unsafe code".to_owned());
         }
-        let names_all_services = member == "services/sluice" || member == "tests";
+        let is_suite = ["tests", "tests/bench"].contains(&member);
+        let names_all_services = member == "services/sluice" || is_suite;
         for dependency in dependencies(tree, member) {
             let Dependency { package, dev, .. } = dependency;
             if is_service(&package) && !names_all_services {
@@ -101,10 +102,10 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
                     false => format!("services never depend on each other: {package}"),
                 });
             }
-            if package == "reqwest" && !["libs/egress", "libs/testkit", "tests"].contains(&member) {
+            if package == "reqwest" && !is_suite && !["libs/egress", "libs/testkit"].contains(&member) {
                 fault("reqwest only in libs/egress, where addresses are judged first".to_owned());
             }
-            if package == "sluice-testkit" && !dev && member != "tests" {
+            if package == "sluice-testkit" && !dev && !is_suite {
                 fault("sluice-testkit only among dev-dependencies".to_owned());
             }
         }

@@ -58,11 +58,15 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Starts one, which blocks for a second or two.
     pub fn start() -> Self {
+        Self::start_syncing(asked_to_sync())
+    }
+
+    fn start_syncing(durable: bool) -> Self {
         let programs = programs();
         let mut said = String::new();
         for _ in 0..ATTEMPTS {
             let port = free_port();
-            let mut watcher = watch(&programs, port);
+            let mut watcher = watch(&programs, port, durable);
             said.clear();
             let mut output =
                 BufReader::new(watcher.stdout.take().expect("the shell's output should be a pipe"));
@@ -109,8 +113,18 @@ pub(crate) fn server_url() -> String {
     CLUSTER.get_or_init(PostgresServer::start).url.clone()
 }
 
-fn watch(programs: &Path, port: u16) -> Child {
-    let fsync = if std::env::var(FSYNC).is_ok_and(|asked| asked == "on") { "on" } else { "off" };
+/// The same for a server of our own that syncs every commit, whatever the environment says.
+pub fn durable_server_url() -> String {
+    static CLUSTER: OnceLock<PostgresServer> = OnceLock::new();
+    CLUSTER.get_or_init(|| PostgresServer::start_syncing(true)).url.clone()
+}
+
+fn asked_to_sync() -> bool {
+    std::env::var(FSYNC).is_ok_and(|asked| asked == "on")
+}
+
+fn watch(programs: &Path, port: u16, durable: bool) -> Child {
+    let fsync = if durable { "on" } else { "off" };
     let mut command = shell_as_ordinary_user();
     command
         .args(["-c", WATCH, "sluice-postgres"])
@@ -201,7 +215,7 @@ mod tests {
     #[test]
     fn a_process_killed_while_its_server_starts_leaves_none() {
         let port = free_port();
-        let mut watcher = watch(&programs(), port);
+        let mut watcher = watch(&programs(), port, false);
         drop((watcher.stdin.take(), watcher.stdout.take()));
         watcher.wait().unwrap();
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
@@ -225,7 +239,7 @@ mod tests {
     #[test]
     fn the_server_ends_and_its_folder_goes_when_the_pipe_closes() {
         let port = free_port();
-        let mut watcher = watch(&programs(), port);
+        let mut watcher = watch(&programs(), port, false);
         let mut output = watcher.stdout.take().unwrap();
         let mut said = [0; 5];
         output.read_exact(&mut said).unwrap();

@@ -3,6 +3,7 @@
 //! Who is here:
 //! - [`on_each_backend`], [`databases`], [`TestDatabase`]: a fresh database for each test, on SQLite and on PostgreSQL;
 //! - [`PostgresServer`]: a server that a test has for itself, to let it fall;
+//! - [`durable_server_url`]: a PostgreSQL server that syncs every commit, to measure on;
 //! - [`TestTime`]: one hand that moves the time of the test and of its database together;
 //! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called;
 //! - [`FaultProxy`]: a TCP proxy on loopback that can be cut;
@@ -25,7 +26,7 @@ mod receiver;
 mod time;
 
 pub use authority::{Authority, Certified};
-pub use cluster::PostgresServer;
+pub use cluster::{PostgresServer, durable_server_url};
 pub use database::{TestDatabase, databases, on_each_backend, postgres, sqlite};
 pub use proxy::FaultProxy;
 pub use receiver::{Answer, Hit, Receiver};
