@@ -3,6 +3,7 @@
 use sluice_domain::{AccountId, ExecutionId, Span, Timestamp, WebhookId};
 
 use crate::attempt::Attempt;
+use crate::breaker::Sign;
 use crate::change::{Change, Then, What};
 use crate::execution::Next;
 use crate::plan::Plan;
@@ -36,6 +37,8 @@ pub struct Claim {
     pub token: i64,
     /// When it was claimed, by the database's clock.
     pub claimed_at: Timestamp,
+    /// Whether the webhook had a breaker on record: then how it ends is of interest, also where it goes well.
+    pub troubled: bool,
 }
 
 impl Claim {
@@ -75,6 +78,11 @@ impl Claim {
         }
     }
 
+    /// Whom it was sent to, at this version of the webhook.
+    pub fn contact(&self, version: i64) -> Option<Contact> {
+        self.webhook().map(|webhook| Contact { webhook, troubled: self.troubled, version })
+    }
+
     /// What happened when it was taken.
     pub const fn change(&self) -> Change {
         Change {
@@ -104,6 +112,17 @@ pub struct Standing {
     pub started_at: Timestamp,
 }
 
+/// Whom a claim was sent to, as far as that one's breaker needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// Whether it had a breaker on record when the claim was taken.
+    pub troubled: bool,
+    /// The webhook's version that the request went to; 0 where there was none.
+    pub version: i64,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone)]
 pub struct Finish {
@@ -115,6 +134,28 @@ pub struct Finish {
     pub attempt: Option<Attempt>,
     /// What comes next.
     pub next: Next,
+    /// Whom it was sent to.
+    pub contact: Option<Contact>,
+}
+
+impl Finish {
+    /// What it says of the receiver.
+    pub fn sign(&self) -> Sign {
+        Sign::of(self.attempt.as_ref(), &self.next)
+    }
+
+    /// Whether it may move its webhook's breaker.
+    pub fn moves_breaker(&self) -> bool {
+        match self.sign() {
+            Sign::Failing | Sign::Gone => true,
+            Sign::Alive | Sign::Silent => self.contact.is_some_and(|contact| contact.troubled),
+        }
+    }
+
+    /// Whether it leaves the account as it is: nothing waits again, and no breaker moves.
+    pub fn leaves_account(&self) -> bool {
+        matches!(self.next, Next::End(_)) && !self.moves_breaker()
+    }
 }
 
 /// How the report of a claim was taken.

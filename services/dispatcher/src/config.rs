@@ -7,6 +7,7 @@ use sluice_domain::Span;
 use sluice_egress::{BodyCaps, Timeouts};
 use thiserror::Error;
 
+use crate::breaker::Policy;
 use crate::claim::Lease;
 use crate::retry::Schedule;
 
@@ -19,6 +20,8 @@ const DRAIN_MARGIN: Span = Span::from_secs(10);
 pub struct Config {
     /// `retry.…`: when a delivery is tried again.
     pub retry: Schedule,
+    /// `breaker.…`: when a webhook that fails is held back, and when it is disabled.
+    pub breaker: Policy,
     /// `delivery.…`: how requests are sent.
     pub delivery: Delivery,
     /// `receipts`: how long the answer to an event is kept, for when it comes again; at least 1h.
@@ -34,6 +37,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retry: Schedule::default(),
+            breaker: Policy::default(),
             delivery: Delivery::default(),
             receipts: Span::from_secs(7 * 86_400),
             watch: Watch::default(),
@@ -101,7 +105,7 @@ impl Config {
     /// # Errors
     /// The first rule that is broken, with its key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let Some(rule) = self.retry.broken_rule() {
+        if let Some(rule) = self.retry.broken_rule().or_else(|| self.breaker.broken_rule()) {
             return Err(ConfigError::Rule(rule));
         }
         if self.receipts < Span::from_secs(3_600) {
@@ -174,5 +178,8 @@ mod tests {
         let mut config = Config::default();
         config.delivery.connect_timeout = Span::from_secs(60);
         assert!(config.check().unwrap_err().to_string().contains("delivery.first_byte_timeout"));
+        let breaker = Policy { failures: 0, ..Policy::default() };
+        let said = Config { breaker, ..Config::default() }.check().unwrap_err().to_string();
+        assert!(said.contains("breaker.failures"), "{said}");
     }
 }

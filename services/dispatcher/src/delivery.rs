@@ -36,6 +36,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// What the history keeps.
     pub attempt: Attempt,
+    /// The webhook's version that it went to.
+    pub version: i64,
 }
 
 impl fmt::Debug for Courier {
@@ -74,7 +76,7 @@ impl Courier {
                 let reason = EndReason::TemplateRejected;
                 let outcome = Outcome::Failed { reason, message: message.clone() };
                 let attempt = Attempt { verdict: Verdict::Failed, error: message, ..blank };
-                return (Report { outcome, attempt }, Some(reason.as_str()));
+                return (Report { outcome, attempt, version: target.version }, Some(reason.as_str()));
             }
         };
         trace::sent_to(span, &prepared.request.url);
@@ -106,7 +108,7 @@ impl Courier {
             ..blank
         };
         let failed = (outcome != Outcome::Succeeded).then_some(kind);
-        (Report { outcome, attempt }, failed)
+        (Report { outcome, attempt, version: target.version }, failed)
     }
 }
 

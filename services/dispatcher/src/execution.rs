@@ -6,6 +6,7 @@
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp, WebhookId};
 
 use crate::attempt::{Attempt, Outcome};
+use crate::gate::Stop;
 use crate::plan::Plan;
 use crate::retry::Schedule;
 
@@ -16,8 +17,10 @@ pub enum PauseReason {
     Quota,
     /// The plan has no automations.
     Plan,
-    /// The webhook was disabled by hand.
+    /// The webhook was disabled by hand, or the system is about to.
     WebhookDisabled,
+    /// The webhook's receiver keeps failing.
+    BreakerOpen,
     /// The registry has not told us of the account yet.
     EntitlementsUnknown,
     /// An operator paused the account.
@@ -82,6 +85,8 @@ stored_as_text! {
         Cancelled = "CANCELLED",
         /// The webhook's credentials can't be read.
         CredentialsMissing = "CREDENTIALS_MISSING",
+        /// The system disabled the webhook.
+        WebhookDisabled = "WEBHOOK_DISABLED",
     }
 }
 
@@ -111,6 +116,11 @@ impl End {
     pub fn deactivated() -> Self {
         let message = "the automation was deactivated or deleted".into();
         Self { state: EndState::Stopped, reason: Some(EndReason::AutomationDeactivated), message }
+    }
+
+    /// The system disabled the webhook of the next delivery.
+    pub fn webhook_disabled() -> Self {
+        Self::failed(EndReason::WebhookDisabled, "the system disabled the webhook")
     }
 
     /// Somebody asked for it.
@@ -210,6 +220,16 @@ pub enum Next {
     HandBack(Span),
 }
 
+impl Next {
+    /// The webhook of the delivery that it goes on to, where that is another one.
+    pub const fn towards(&self) -> Option<WebhookId> {
+        match self {
+            Self::Advance { webhook, .. } => Some(*webhook),
+            Self::End(_) | Self::Retry(_) | Self::HandBack(_) => None,
+        }
+    }
+}
+
 /// What the decision after an attempt needs to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
@@ -239,14 +259,14 @@ pub fn after(outcome: &Outcome, progress: Progress<'_>, schedule: &Schedule, fra
     }
 }
 
-/// What really comes next where somebody asked to cancel, or the automation was stopped, meanwhile: an end stays an end, anything
-/// that would go on ends.
-pub fn settle(next: Next, cancel: bool, deactivated: bool) -> Next {
-    match next {
-        Next::End(end) => Next::End(end),
+/// What really comes next where somebody asked to cancel, or a gate ends what waits behind it, meanwhile: an end stays an end,
+/// anything that would go on ends.
+pub fn settle(next: Next, cancel: bool, stopped: Option<Stop>) -> Next {
+    match (next, stopped) {
+        (Next::End(end), _) => Next::End(end),
         _ if cancel => Next::End(End::cancelled()),
-        _ if deactivated => Next::End(End::deactivated()),
-        next => next,
+        (_, Some(stop)) => Next::End(stop.end()),
+        (next, None) => next,
     }
 }
 
@@ -293,9 +313,10 @@ mod tests {
     #[test]
     fn cancelling_and_stopping_end_what_would_go_on_and_leave_ends_alone() {
         let retry = || Next::Retry(Span::from_secs(1));
-        assert_eq!(settle(retry(), true, true), Next::End(End::cancelled()));
-        assert_eq!(settle(retry(), false, true), Next::End(End::deactivated()));
-        assert_eq!(settle(retry(), false, false), retry());
-        assert_eq!(settle(Next::End(End::succeeded()), true, true), Next::End(End::succeeded()));
+        let stopped = Some(Stop::Deactivated);
+        assert_eq!(settle(retry(), true, stopped), Next::End(End::cancelled()));
+        assert_eq!(settle(retry(), false, stopped), Next::End(End::deactivated()));
+        assert_eq!(settle(retry(), false, None), retry());
+        assert_eq!(settle(Next::End(End::succeeded()), true, stopped), Next::End(End::succeeded()));
     }
 }

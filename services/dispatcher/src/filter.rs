@@ -97,7 +97,8 @@ impl StateName {
             | EndReason::Forbidden
             | EndReason::TargetForbidden
             | EndReason::TemplateRejected
-            | EndReason::CredentialsMissing => Self::Ended(EndState::Failed),
+            | EndReason::CredentialsMissing
+            | EndReason::WebhookDisabled => Self::Ended(EndState::Failed),
             EndReason::AutomationDeactivated => Self::Ended(EndState::Stopped),
             EndReason::Cancelled => Self::Ended(EndState::Cancelled),
         }

@@ -1,6 +1,12 @@
 //! What holds work back without touching it: one row closes a gate, one row opens it.
 
-use sluice_domain::{AutomationId, WebhookId};
+use std::collections::HashMap;
+
+use sluice_domain::{AutomationId, Timestamp, WebhookId};
+
+use crate::breaker::Breaker;
+use crate::execution::{End, PauseReason};
+use crate::pause::Pause;
 
 /// What a gate stands before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +46,25 @@ pub struct Lane {
     pub webhook: WebhookId,
 }
 
+/// A gate behind which nothing waits: what comes to it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The automation was deactivated or deleted.
+    Deactivated,
+    /// The system disabled the webhook.
+    WebhookDisabled,
+}
+
+impl Stop {
+    /// How it ends.
+    pub fn end(self) -> End {
+        match self {
+            Self::Deactivated => End::deactivated(),
+            Self::WebhookDisabled => End::webhook_disabled(),
+        }
+    }
+}
+
 /// One closed gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
@@ -51,51 +76,123 @@ pub struct Closed {
     pub swept: bool,
 }
 
-/// The closed gates of one account.
+/// The closed gates of one account, and its webhooks that fail.
 #[derive(Debug, Clone, Default)]
-pub struct Gates(Vec<Closed>);
+pub struct Gates {
+    closed: Vec<Closed>,
+    failing: HashMap<WebhookId, Breaker>,
+    /// The webhooks of which a probe was taken since this was read.
+    probed: Vec<WebhookId>,
+}
 
 impl Gates {
     /// Notes a closed gate.
     pub fn close(&mut self, gate: Closed) {
-        self.0.push(gate);
+        self.closed.push(gate);
+    }
+
+    /// Notes the breaker of a webhook that fails.
+    pub fn fails(&mut self, webhook: WebhookId, breaker: Breaker) {
+        self.failing.insert(webhook, breaker);
+    }
+
+    /// The breaker of a webhook, if it fails.
+    pub fn breaker(&self, webhook: WebhookId) -> Option<Breaker> {
+        self.failing.get(&webhook).copied()
     }
 
     /// Whether the automation's stop marker reaches this generation.
     pub fn stops(&self, automation: Option<AutomationId>, generation: i64) -> bool {
         automation.is_some_and(|id| {
             let marker = Subject::Automation(id);
-            self.0.iter().any(|gate| gate.subject == marker && gate.generation >= generation)
+            self.closed.iter().any(|gate| gate.subject == marker && gate.generation >= generation)
         })
     }
 
-    /// Whether deliveries to the webhook are held back.
-    pub fn pauses(&self, webhook: WebhookId) -> bool {
-        self.0.iter().any(|gate| gate.subject == Subject::Webhook(webhook))
+    /// What ends work of this lane that would wait for its turn.
+    pub fn stop(&self, lane: &Lane) -> Option<Stop> {
+        if self.stops(lane.automation, lane.generation) {
+            return Some(Stop::Deactivated);
+        }
+        self.breaker(lane.webhook).filter(Breaker::is_disabled).map(|_| Stop::WebhookDisabled)
     }
 
-    /// The webhooks to which deliveries are held back.
-    pub fn paused_webhooks(&self) -> impl Iterator<Item = WebhookId> {
-        self.0.iter().filter_map(|gate| match gate.subject {
+    /// Why deliveries to the webhook are held back, and until when.
+    pub fn pause(&self, webhook: WebhookId, now: Timestamp) -> Option<Pause> {
+        if self.is_shut(webhook) {
+            return Some((PauseReason::WebhookDisabled, None));
+        }
+        self.failing.get(&webhook).and_then(|breaker| breaker.pause(now))
+    }
+
+    /// The webhooks to which deliveries are held back, with why and until when.
+    pub fn paused_webhooks(&self, now: Timestamp) -> impl Iterator<Item = (WebhookId, Pause)> {
+        let by_hand = self.closed.iter().filter_map(|gate| match gate.subject {
             Subject::Webhook(id) => Some(id),
             Subject::Automation(_) => None,
-        })
+        });
+        let all = by_hand.chain(self.failing.keys().copied());
+        all.filter_map(move |id| Some((id, self.pause(id, now)?)))
     }
 
-    /// Whether work of this lane may be claimed.
+    /// Whether work of this lane may be claimed; a probe aside.
     pub fn lets_through(&self, lane: &Lane) -> bool {
-        !self.pauses(lane.webhook) && !self.stops(lane.automation, lane.generation)
+        let held = self.is_shut(lane.webhook) || self.failing.get(&lane.webhook).is_some_and(Breaker::holds);
+        !held && !self.stops(lane.automation, lane.generation)
+    }
+
+    /// Whether one piece of work of this lane may be claimed as its webhook's probe.
+    pub fn lets_probe(&self, lane: &Lane, now: Timestamp) -> bool {
+        self.lets_probe_to(lane.webhook, now)
+            && !self.is_shut(lane.webhook)
+            && !self.stops(lane.automation, lane.generation)
+    }
+
+    /// Whether the breaker of the webhook lets a probe go.
+    pub fn lets_probe_to(&self, webhook: WebhookId, now: Timestamp) -> bool {
+        self.failing.get(&webhook).is_some_and(|breaker| breaker.lets_probe(now))
+    }
+
+    /// Whether any webhook's breaker lets a probe go.
+    pub fn lets_probes(&self, now: Timestamp) -> bool {
+        self.failing.values().any(|breaker| breaker.lets_probe(now))
+    }
+
+    /// The webhook's probe is claimed under this token, for that long at most; [`Self::lets_probe`] said yes.
+    pub fn take_probe(&mut self, webhook: WebhookId, token: i64, until: Timestamp) {
+        if let Some(breaker) = self.failing.get_mut(&webhook) {
+            breaker.take_probe(token, until);
+            self.probed.push(webhook);
+        }
+    }
+
+    /// The webhooks of which a probe was taken since this was read, with what is to be on record of them.
+    pub fn probed(&self) -> impl Iterator<Item = (WebhookId, Breaker)> {
+        self.probed.iter().filter_map(|id| Some((*id, self.breaker(*id)?)))
+    }
+
+    /// The next time at which a probe may go that may not now.
+    pub fn next_probe(&self, now: Timestamp) -> Option<Timestamp> {
+        self.failing.values().filter_map(Breaker::probe_at).filter(|at| *at > now).min()
     }
 
     /// Whether something may wait behind one of them.
     pub fn may_hold_work(&self) -> bool {
-        self.0.iter().any(|gate| matches!(gate.subject, Subject::Webhook(_)) || !gate.swept)
+        let shut = |gate: &Closed| matches!(gate.subject, Subject::Webhook(_)) || !gate.swept;
+        self.closed.iter().any(shut) || self.failing.values().any(Breaker::may_hold_work)
+    }
+
+    /// Whether the webhook was disabled by hand.
+    fn is_shut(&self, webhook: WebhookId) -> bool {
+        self.closed.iter().any(|gate| gate.subject == Subject::Webhook(webhook))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::breaker::tests::{at, breaker};
+    use crate::breaker::{State, Why};
 
     fn closed(subject: Subject, generation: i64) -> Gates {
         let mut gates = Gates::default();
@@ -131,5 +228,38 @@ mod tests {
         assert!(!gates.may_hold_work());
         gates.close(Closed { subject: marker, generation: 4, swept: false });
         assert!(gates.may_hold_work());
+    }
+
+    #[test]
+    fn a_webhook_that_fails_is_held_back_but_for_its_probe() {
+        let webhook = WebhookId::from_bytes([2; 16]);
+        let lane = Lane { automation: None, generation: 0, webhook };
+        let mut gates = Gates::default();
+        gates.fails(webhook, breaker(State::Closed));
+        assert!(gates.lets_through(&lane) && !gates.lets_probe(&lane, at(0)) && !gates.may_hold_work());
+        gates.fails(webhook, breaker(State::Open { until: at(30) }));
+        assert!(!gates.lets_through(&lane) && !gates.lets_probe(&lane, at(29)) && gates.may_hold_work());
+        assert_eq!(gates.next_probe(at(29)), Some(at(30)));
+        assert!(gates.lets_probe(&lane, at(30)) && gates.next_probe(at(30)).is_none());
+        gates.take_probe(webhook, 7, at(60));
+        assert!(!gates.lets_probe(&lane, at(30)) && !gates.lets_through(&lane));
+        assert_eq!((gates.next_probe(at(30)), gates.probed().count()), (Some(at(60)), 1));
+        assert_eq!(gates.stop(&lane), None);
+    }
+
+    #[test]
+    fn one_that_is_disabled_by_hand_gets_no_probe_and_one_the_system_disabled_ends_what_waits() {
+        let webhook = WebhookId::from_bytes([2; 16]);
+        let lane = Lane { automation: None, generation: 0, webhook };
+        let mut gates = closed(Subject::Webhook(webhook), 1);
+        gates.fails(webhook, breaker(State::Open { until: at(30) }));
+        assert!(!gates.lets_probe(&lane, at(31)));
+        assert_eq!(gates.pause(webhook, at(31)), Some((PauseReason::WebhookDisabled, None)));
+        let mut gates = Gates::default();
+        gates.fails(webhook, breaker(State::Disabling { why: Why::Gone, version: 1 }));
+        assert!(!gates.lets_through(&lane) && gates.stop(&lane).is_none());
+        gates.fails(webhook, breaker(State::Disabled { why: Why::Gone, revision: 1, swept: true }));
+        assert_eq!(gates.stop(&lane), Some(Stop::WebhookDisabled));
+        assert!(!gates.lets_through(&lane) && !gates.may_hold_work());
     }
 }

@@ -4,7 +4,8 @@
 //! - [`execution`]: where an execution stands, and what comes after an attempt; [`pending`], [`transition`]: one that is not over, and
 //!   what becomes of it; [`attempt`], [`retry`]: one HTTP try, and when the next one follows; [`plan`]: the requests;
 //! - [`quota`], [`limits`], [`rate`], [`allowance`], [`grant`]: what an account may start now; [`note`]: why an operator paused it;
-//!   [`turn`]: which of its queues something waits in; [`schedule`]: which of it starts; [`gate`]: what holds work back without touching it;
+//!   [`turn`]: which of its queues something waits in; [`schedule`]: which of it starts; [`gate`]: what holds work back without touching
+//!   it; [`breaker`]: how a webhook that fails is held back, tried, and given up;
 //! - [`filter`]: which executions are asked for, by [`trace`], [`record`] and more;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
@@ -16,6 +17,7 @@
 
 pub mod allowance;
 pub mod attempt;
+pub mod breaker;
 pub mod change;
 pub mod claim;
 pub mod clients;

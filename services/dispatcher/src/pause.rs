@@ -38,8 +38,7 @@ impl Pauses {
             .filter_map(|(before, turn)| Some((before, quota.limited(turn, now, 0)?)))
             .collect();
         closed.extend(quota.operator_pause().map(|pause| (Before::Account, pause)));
-        let disabled = gates.paused_webhooks().map(Before::Webhook);
-        closed.extend(disabled.map(|before| (before, (PauseReason::WebhookDisabled, None))));
+        closed.extend(gates.paused_webhooks(now).map(|(webhook, pause)| (Before::Webhook(webhook), pause)));
         Self(closed)
     }
 

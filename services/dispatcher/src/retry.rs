@@ -49,13 +49,7 @@ impl Schedule {
 
     /// The delay after `used` tries without asking whether any are left: what a rescued execution waits when it keeps being cut off.
     pub fn backoff(&self, used: u32, fraction: f64) -> Span {
-        let exponent = i32::try_from(used.min(64)).unwrap_or(64);
-        #[expect(clippy::cast_precision_loss, reason = "delays are far below 2^52 microseconds")]
-        let (first, longest) = (self.first.as_micros() as f64, self.longest.as_micros() as f64);
-        let mean = (first * self.factor.powi(exponent)).min(longest);
-        let micros = mean * (1.0 - JITTER + 2.0 * JITTER * fraction.clamp(0.0, 1.0));
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the longest delay and its jitter")]
-        Span::from_micros(micros as i64)
+        Backoff { first: self.first, factor: self.factor, longest: self.longest }.delay(used, fraction)
     }
 
     /// What is wrong with these numbers, if anything.
@@ -75,6 +69,30 @@ impl Schedule {
             return Some("retry.retries must be at most 100");
         }
         None
+    }
+}
+
+/// Delays that grow by a factor up to a longest one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    /// The mean of the first.
+    pub first: Span,
+    /// What each further one is multiplied by.
+    pub factor: f64,
+    /// The longest mean.
+    pub longest: Span,
+}
+
+impl Backoff {
+    /// The delay after `used` others; `fraction` is random in 0..1.
+    pub fn delay(&self, used: u32, fraction: f64) -> Span {
+        let exponent = i32::try_from(used.min(64)).unwrap_or(64);
+        #[expect(clippy::cast_precision_loss, reason = "delays are far below 2^52 microseconds")]
+        let (first, longest) = (self.first.as_micros() as f64, self.longest.as_micros() as f64);
+        let mean = (first * self.factor.powi(exponent)).min(longest);
+        let micros = mean * (1.0 - JITTER + 2.0 * JITTER * fraction.clamp(0.0, 1.0));
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the longest delay and its jitter")]
+        Span::from_micros(micros as i64)
     }
 }
 

@@ -75,7 +75,8 @@ impl Dispatcher {
         let Deps { database, clock, entropy, supervisor, registry } = deps;
         let egress = Egress::new(config.egress.policy()?, config.timeouts(), Config::body_caps())?;
         let (lease, schedule) = (config.lease(), config.retry);
-        let store = Store::open(database, entropy.clone(), lease, schedule).await?;
+        let store =
+            Store::open(database, entropy.clone(), lease, schedule).await?.with_breaker(config.breaker);
         let to_registry = registry.clone();
         let registry = RegistryClient::new(registry);
         let targets = Targets::new(registry.clone());

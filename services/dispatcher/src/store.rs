@@ -9,6 +9,7 @@
 
 mod accept;
 mod accounts;
+mod breakers;
 mod changes;
 mod claim;
 mod control;
@@ -53,6 +54,7 @@ pub use quotas::{Granted, QuotaSnapshot};
 pub use retention::Pruned;
 pub use stop::Stopped;
 
+use crate::breaker::Policy;
 use crate::claim::Lease;
 use crate::retry::Schedule;
 
@@ -72,7 +74,10 @@ pub struct Store {
     entropy: Entropy,
     lease: Lease,
     schedule: Schedule,
+    breaker: Policy,
     lanes: lanes::Lanes,
+    /// Tells whoever tells the registry that a webhook is to be disabled.
+    disables: Arc<Notify>,
     /// Tells whoever follows the changes that this process has committed some.
     stirred: Arc<Notify>,
 }
@@ -89,8 +94,15 @@ impl Store {
         schedule: Schedule,
     ) -> std::result::Result<Self, MigrationError> {
         migrate(&database, MIGRATIONS).await?;
-        let (lanes, stirred) = (lanes::Lanes::default(), Arc::default());
-        Ok(Self { database, entropy, lease, schedule, lanes, stirred })
+        let (lanes, breaker) = (lanes::Lanes::default(), Policy::default());
+        let (disables, stirred) = (Arc::default(), Arc::default());
+        Ok(Self { database, entropy, lease, schedule, breaker, lanes, disables, stirred })
+    }
+
+    /// The same under this policy for webhooks that fail.
+    #[must_use]
+    pub fn with_breaker(self, breaker: Policy) -> Self {
+        Self { breaker, ..self }
     }
 
     /// The database beneath.

@@ -29,8 +29,10 @@ pub struct Target {
     pub authentication: Option<(String, Secret)>,
     /// The secrets that sign, all of them.
     pub signing: Arc<[sluice_signing::Secret]>,
-    /// Whether the webhook was disabled by hand.
+    /// Whether the webhook is disabled.
     pub disabled: bool,
+    /// The webhook's version.
+    pub version: i64,
 }
 
 impl Target {
@@ -74,6 +76,7 @@ mod tests {
             authentication: None,
             signing: Arc::new([]),
             disabled: false,
+            version: 1,
         }
     }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::attempt::Verdict;
 use crate::claim::Standing;
 use crate::execution::{End, EndReason, EndState, Next, settle};
+use crate::gate::Stop;
 use crate::pending::{Hold, Pending, Stage, Start};
 use crate::retry::Schedule;
 
@@ -60,8 +61,8 @@ pub enum Transition {
 pub struct Moment<'a> {
     /// The time, by the database's clock.
     pub now: Timestamp,
-    /// Whether the automation's stop marker reaches it.
-    pub stopped: bool,
+    /// The gate before what comes next that ends it, if one does.
+    pub stopped: Option<Stop>,
     /// When an attempt that keeps being cut off is tried again.
     pub schedule: &'a Schedule,
     /// Random in 0..1.
@@ -86,13 +87,17 @@ pub enum NotReopened {
     /// Its automation was deactivated since.
     #[error("its automation was deactivated")]
     AutomationDeactivated,
+    /// The system disabled its webhook.
+    #[error("its webhook is disabled")]
+    WebhookDisabled,
 }
 
-/// How an execution that never gets to wait ends: its templates were rejected for this reason, or its automation was stopped.
-pub fn ended_at_once(rejected: Option<String>, stopped: bool) -> Option<End> {
+/// How an execution that never gets to wait ends: its templates were rejected for this reason, or a gate ends
+/// it.
+pub fn ended_at_once(rejected: Option<String>, stopped: Option<Stop>) -> Option<End> {
     match rejected {
         Some(message) => Some(End::failed(EndReason::TemplateRejected, message)),
-        None => stopped.then(End::deactivated),
+        None => stopped.map(Stop::end),
     }
 }
 
@@ -107,13 +112,15 @@ impl Pending {
         account: String,
         automation: Option<AutomationId>,
         attempt: i64,
-        stopped: bool,
+        stopped: Option<Stop>,
     ) -> Result<Self, NotReopened> {
         if !matches!(ending.end.state, EndState::Failed | EndState::Cancelled) {
             return Err(NotReopened::Final(ending.end.state));
         }
-        if stopped {
-            return Err(NotReopened::AutomationDeactivated);
+        match stopped {
+            Some(Stop::Deactivated) => return Err(NotReopened::AutomationDeactivated),
+            Some(Stop::WebhookDisabled) => return Err(NotReopened::WebhookDisabled),
+            None => {}
         }
         let start = ending.started_at.map_or(Start::owed(automation), Start::At);
         let fresh = Self::accepted(ending.seq, account, 0, start, None);
@@ -219,7 +226,7 @@ mod tests {
     }
 
     fn moment(seconds: i64) -> Moment<'static> {
-        Moment { now: at(seconds), stopped: false, schedule: &SCHEDULE, fraction: 0.5 }
+        Moment { now: at(seconds), stopped: None, schedule: &SCHEDULE, fraction: 0.5 }
     }
 
     /// Claimed under 7 at 0, with a lease of half a minute.
@@ -339,7 +346,10 @@ mod tests {
     fn a_rescue_ends_what_was_cancelled_or_stopped() {
         let Cancelling::WhenAttemptEnds(row) = held().cancel(at(1)) else { panic!("it is under way") };
         assert_eq!(ends(row.rescue(moment(30))).end, End::cancelled());
-        assert_eq!(ends(held().rescue(Moment { stopped: true, ..moment(30) })).end, End::deactivated());
+        assert_eq!(
+            ends(held().rescue(Moment { stopped: Some(Stop::Deactivated), ..moment(30) })).end,
+            End::deactivated()
+        );
     }
 
     #[test]
@@ -352,11 +362,14 @@ mod tests {
             started_at: Some(at(0)),
             at: at(9),
         };
-        let reopen = |state, stopped| Pending::reopened(&failed(state), "acme".into(), None, 4, stopped);
-        let row = reopen(EndState::Failed, false).unwrap();
+        let reopen =
+            |state, stopped: Option<Stop>| Pending::reopened(&failed(state), "acme".into(), None, 4, stopped);
+        let row = reopen(EndState::Failed, None).unwrap();
         assert_eq!((row.step, row.attempt, row.retries, row.ends), (1, 4, 0, 2));
         assert_eq!(row.start(), Start::At(at(0)));
-        assert_eq!(reopen(EndState::Stopped, false), Err(NotReopened::Final(EndState::Stopped)));
-        assert_eq!(reopen(EndState::Failed, true), Err(NotReopened::AutomationDeactivated));
+        assert_eq!(reopen(EndState::Stopped, None), Err(NotReopened::Final(EndState::Stopped)));
+        let stopped = |stop| reopen(EndState::Failed, Some(stop));
+        assert_eq!(stopped(Stop::Deactivated), Err(NotReopened::AutomationDeactivated));
+        assert_eq!(stopped(Stop::WebhookDisabled), Err(NotReopened::WebhookDisabled));
     }
 }

@@ -14,6 +14,7 @@
 
 mod store {
     pub(crate) mod accept;
+    pub(crate) mod breaker;
     pub(crate) mod changes;
     pub(crate) mod checks;
     pub(crate) mod claim;
@@ -146,6 +147,23 @@ cases! {
         the_expected_end_is_when_it_starts_by_allowance,
         the_expected_end_does_not_count_what_a_gate_holds_back,
         a_lowered_plan_lets_what_is_under_way_end;
+    breaker:
+        failing_holds_a_webhook_back_and_no_other,
+        a_few_failures_or_failures_for_a_moment_open_nothing,
+        failures_with_a_success_between_open_nothing_and_leave_no_row,
+        a_success_writes_nothing_where_nothing_failed,
+        one_probe_goes_at_its_time_and_its_success_lets_the_rest_go_oldest_first,
+        probes_that_fail_make_the_pause_longer_and_each_is_the_next_in_line,
+        a_process_that_starts_again_finds_it_as_it_was,
+        a_probe_that_was_not_dialled_makes_room_for_the_next,
+        a_new_event_is_the_probe_where_nothing_older_is_ready,
+        what_is_under_way_when_it_opens_ends_as_it_does,
+        a_success_of_what_was_under_way_opens_the_gate_at_once,
+        a_report_of_another_claim_leaves_the_probe_alone,
+        a_pause_longer_than_all_retries_uses_no_attempt_and_loses_nothing,
+        a_second_step_towards_it_waits_and_the_first_goes_on,
+        each_webhook_has_a_breaker_and_a_probe_of_its_own,
+        a_probe_is_charged_like_any_other_start;
     control:
         stopping_sweeps_in_steps,
         stopping_reaches_its_generation_and_those_before_and_no_others,

@@ -97,6 +97,7 @@ fn target(answer: wire::ResolveTargetResponse) -> Result<Target, ResolveError> {
         disabled: answer.state() == wire::WebhookState::Disabled,
         authentication: answer.authentication.map(|header| (header.name, Secret::new(header.value))),
         signing: Arc::from(signing),
+        version: answer.version,
     })
 }
 

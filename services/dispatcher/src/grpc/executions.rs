@@ -83,6 +83,9 @@ impl Executions {
             Retried::AutomationDeactivated => {
                 return refused("FAILED", "its automation was deactivated or deleted since");
             }
+            Retried::WebhookDisabled => {
+                return refused("FAILED", "the system disabled its webhook: enable that first");
+            }
             Retried::NotFound => return Err(Error::ExecutionNotFound(account.clone(), id)),
         }
         self.get(account, id).await

@@ -169,6 +169,7 @@ fn pause_reason(code: i32) -> Result<Option<PauseReason>, &'static str> {
         wire::PauseReason::WebhookDisabled => Some(PauseReason::WebhookDisabled),
         wire::PauseReason::EntitlementsUnknown => Some(PauseReason::EntitlementsUnknown),
         wire::PauseReason::Operator => Some(PauseReason::Operator),
+        wire::PauseReason::BreakerOpen => Some(PauseReason::BreakerOpen),
     })
 }
 

@@ -76,6 +76,7 @@ const fn pause_code(reason: PauseReason) -> wire::PauseReason {
         PauseReason::WebhookDisabled => wire::PauseReason::WebhookDisabled,
         PauseReason::EntitlementsUnknown => wire::PauseReason::EntitlementsUnknown,
         PauseReason::Operator => wire::PauseReason::Operator,
+        PauseReason::BreakerOpen => wire::PauseReason::BreakerOpen,
     }
 }
 
@@ -91,6 +92,7 @@ const fn end_code(reason: EndReason) -> wire::EndReason {
         EndReason::AutomationDeactivated => wire::EndReason::AutomationDeactivated,
         EndReason::Cancelled => wire::EndReason::Cancelled,
         EndReason::CredentialsMissing => wire::EndReason::CredentialsMissing,
+        EndReason::WebhookDisabled => wire::EndReason::WebhookDisabled,
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
         settings.process.check().unwrap();
         settings.check().unwrap();
         assert_eq!(settings.dispatcher.retry, crate::retry::Schedule::default());
+        assert_eq!(settings.dispatcher.breaker, crate::breaker::Policy::default());
     }
 
     #[test]

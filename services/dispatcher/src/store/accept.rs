@@ -7,7 +7,7 @@ use sluice_storage::{Query, StorageError, Transaction};
 
 use super::claim::wake_at;
 use super::receipts::{self, Receipt};
-use super::{Result, Store, accounts, endings, executions, gates, pending, whole};
+use super::{Result, Store, accounts, breakers, endings, executions, gates, pending, whole};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::Claim;
 use crate::execution::{EventSummary, Execution};
@@ -170,8 +170,7 @@ impl Store {
         let rows: Vec<(i64, &Execution)> = fresh.iter().map(|fresh| (fresh.seq, &fresh.execution)).collect();
         executions::insert(&tx, &rows).await?;
 
-        let closed = gates::closed(&tx, quotas.keys()).await?;
-        let none = Gates::default();
+        let mut closed = gates::closed(&tx, quotas.keys()).await?;
         let mut by_account: BTreeMap<AccountId, Vec<Fresh>> = BTreeMap::new();
         for fresh in fresh {
             by_account.entry(fresh.execution.account.clone()).or_default().push(fresh);
@@ -179,18 +178,20 @@ impl Store {
         let (token, mut total) = (self.token(), room.total);
         let mut written = Rows::under(token);
         for (account, quota) in &mut quotas {
-            let gates = closed.get(account).unwrap_or(&none);
+            let gates = &mut closed.remove(account).unwrap_or_default();
             let share = room.share(account, total);
             let seats = share.seats;
             let mut round = Round::begin(quota, now, share);
             let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
-            let older = self.load(&tx, account, &seqs, token, now).await?;
+            let older = self.load(&tx, account, gates, &seqs, token, now).await?;
             older.iter().for_each(|claim| written.changes.add(account, claim.change()));
             written.claims.extend(older);
             let fresh = by_account.remove(account).unwrap_or_default();
             let placed_before = written.pending.len();
             self.place(&tx, quota, fresh, gates, &mut round, &mut written).await?;
-            quota.wake_at = wake_at_with(&tx, quota, &round, &written.pending[placed_before..]).await?;
+            breakers::save(&tx, account, gates.probed()).await?;
+            let placed = &written.pending[placed_before..];
+            quota.wake_at = wake_at_with(&tx, quota, gates, &round, placed).await?;
             total -= seats - round.room();
             let held = round.held();
             if !held.receivers.is_empty() {
@@ -210,7 +211,7 @@ impl Store {
         tx: &Transaction,
         quota: &mut AccountQuota,
         fresh: Vec<Fresh>,
-        gates: &Gates,
+        gates: &mut Gates,
         round: &mut Round,
         written: &mut Rows,
     ) -> Result<()> {
@@ -218,26 +219,24 @@ impl Store {
         let mut numbering = self.lanes.within(tx);
         for Fresh { seq, execution, rejected } in fresh {
             let accepted = |attempt, then| Change { seq, what: What::Accepted, step: 0, attempt, then };
-            let stopped = gates.stops(execution.automation, execution.generation);
-            if let Some(end) = ended_at_once(rejected, stopped) {
+            let (automation, generation) = (execution.automation, execution.generation);
+            let first = execution.plan.deliveries.first();
+            let lane = first.map(|first| Lane { automation, generation, webhook: first.webhook });
+            if let Some(end) = ended_at_once(rejected, lane.as_ref().and_then(|lane| gates.stop(lane))) {
                 written.changes.add(&execution.account, accepted(0, Then::Ended(1)));
                 written.endings.push(Ending { seq, number: 1, end, step: 0, started_at: None, at: now });
                 continue;
             }
-            let Some(first) = execution.plan.deliveries.first() else {
+            let (Some(first), Some(lane)) = (first, lane) else {
                 return Err(StorageError::decode("an execution without deliveries"));
-            };
-            let lane = Lane {
-                automation: execution.automation,
-                generation: execution.generation,
-                webhook: first.webhook,
             };
             let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
             let start = Start::owed(execution.automation);
             let lane_number = numbering.number(&execution.account, &lane).await?;
             let name = execution.account.as_str().to_owned();
             let mut row = Pending::accepted(seq, name, lane_number, start, due_at);
-            let ready = due_at.is_none() && gates.lets_through(&lane);
+            let probes = gates.lets_probe(&lane, now);
+            let ready = due_at.is_none() && (probes || gates.lets_through(&lane));
             let starts = round.admit(quota, start.turn(), lane.webhook, ready);
             let change = match due_at {
                 _ if starts => accepted(1, Then::Runs),
@@ -246,8 +245,13 @@ impl Store {
             };
             written.changes.add(&execution.account, change);
             if starts {
-                row.claim(token, now, now.plus(self.lease.length));
-                written.claims.push(first_claim(seq, execution, token, now));
+                let until = now.plus(self.lease.length);
+                row.claim(token, now, until);
+                if probes {
+                    gates.take_probe(lane.webhook, token, until);
+                }
+                let troubled = gates.breaker(lane.webhook).is_some();
+                written.claims.push(first_claim(seq, execution, token, now, troubled));
             }
             written.pending.push(row);
         }
@@ -335,7 +339,7 @@ async fn number(
     Ok(accepted().zip(places).map(fresh).collect())
 }
 
-fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Claim {
+fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp, troubled: bool) -> Claim {
     Claim {
         account: execution.account,
         seq,
@@ -350,6 +354,7 @@ fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Cl
         started_at: now,
         token,
         claimed_at: now,
+        troubled,
     }
 }
 
@@ -357,10 +362,11 @@ fn first_claim(seq: i64, execution: Execution, token: i64, now: Timestamp) -> Cl
 async fn wake_at_with(
     tx: &Transaction,
     quota: &AccountQuota,
+    gates: &Gates,
     round: &Round,
     rows: &[Pending],
 ) -> Result<Option<Timestamp>> {
     let due = rows.iter().filter_map(Pending::due_at).min();
-    let stored = wake_at(tx, quota, round).await?;
+    let stored = wake_at(tx, quota, gates, round).await?;
     Ok(stored.into_iter().chain(due).min())
 }

@@ -6,7 +6,7 @@ use sluice_domain::{AccountId, Span, Timestamp};
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, executions, gates, heads, lanes, sql, whole};
+use super::{Result, Store, accounts, breakers, executions, gates, heads, lanes, sql, whole};
 use crate::change::Changes;
 use crate::claim::Claim;
 use crate::gate::Gates;
@@ -67,13 +67,14 @@ impl Store {
         let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Claimed::default()) };
         let quota = &mut quota;
         let now = tx.now().await?;
-        let closed = gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
+        let gates = &mut gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
         let token = self.token();
         let mut round = Round::begin(quota, now, share);
-        let seqs = self.pick(&tx, quota, &closed, &mut round, token).await?;
-        quota.wake_at = wake_at(&tx, quota, &round).await?;
+        let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
+        breakers::save(&tx, account, gates.probed()).await?;
+        quota.wake_at = wake_at(&tx, quota, gates, &round).await?;
         accounts::save(&tx, [&*quota]).await?;
-        let claims = self.load(&tx, account, &seqs, token, now).await?;
+        let claims = self.load(&tx, account, gates, &seqs, token, now).await?;
         let mut changes = Changes::default();
         claims.iter().for_each(|claim| changes.add(account, claim.change()));
         self.commit(tx, &changes, now).await?;
@@ -97,7 +98,7 @@ impl Store {
         &self,
         tx: &Transaction,
         quota: &mut AccountQuota,
-        closed: &Gates,
+        gates: &mut Gates,
         round: &mut Round,
         token: i64,
     ) -> Result<Vec<i64>> {
@@ -115,17 +116,21 @@ impl Store {
         if i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE {
             round.leaves_due();
         }
-        let by_receiver = match round.asks_receivers() {
-            true => Some(heads::Lanes::open(tx, &account, closed).await?),
+        let by_receiver = match round.asks_receivers() || gates.lets_probes(now) {
+            true => Some(heads::Lanes::open(tx, &account, gates, now).await?),
             false => None,
         };
-        let open = if by_receiver.is_some() { None } else { self.open_lanes(tx, &account, closed).await? };
+        let open = if by_receiver.is_some() { None } else { self.open_lanes(tx, &account, gates).await? };
         for turn in Turn::ALL {
             let affordable = round.affordable(quota, turn);
             let mut seqs = match &by_receiver {
                 Some(lanes) => {
-                    let found = lanes.heads(tx, turn, affordable, round).await?;
-                    round.start_by_receiver(quota, turn, affordable, found)
+                    let found = lanes.heads(tx, gates, turn, affordable, round).await?;
+                    let seqs = round.start_by_receiver(quota, turn, affordable, found.iter().copied());
+                    for webhook in lanes.probes(&found, &seqs) {
+                        gates.take_probe(webhook, token, now.plus(self.lease.length));
+                    }
+                    seqs
                 }
                 None => {
                     let mut seqs = heads(tx, &account, open.as_deref(), turn, affordable + 1).await?;
@@ -176,6 +181,7 @@ impl Store {
         &self,
         tx: &Transaction,
         account: &AccountId,
+        gates: &Gates,
         seqs: &[i64],
         token: i64,
         now: Timestamp,
@@ -201,8 +207,12 @@ impl Store {
                     started_at: Timestamp::from_micros(row.get("started_at")?),
                     token,
                     claimed_at: now,
+                    troubled: false,
                 });
             }
+        }
+        for claim in &mut claims {
+            claim.troubled = claim.webhook().is_some_and(|webhook| gates.breaker(webhook).is_some());
         }
         let order: HashMap<i64, usize> = seqs.iter().enumerate().map(|(at, seq)| (*seq, at)).collect();
         claims.sort_by_key(|claim| order.get(&claim.seq).copied());
@@ -231,6 +241,7 @@ pub(super) fn loading(rows: usize) -> String {
 pub(super) async fn wake_at(
     tx: &Transaction,
     quota: &AccountQuota,
+    gates: &Gates,
     round: &Round,
 ) -> Result<Option<Timestamp>> {
     let mut due: Option<i64> = None;
@@ -238,7 +249,8 @@ pub(super) async fn wake_at(
         let row = tx.one(sql::NEXT_DUE, vec![quota.account.as_str().into()]).await?;
         due = row.map(|row| row.at(0)).transpose()?;
     }
-    Ok(round.wake_at(quota, due.map(Timestamp::from_micros)))
+    let due = due.map(Timestamp::from_micros).into_iter().chain(gates.next_probe(round.now()));
+    Ok(round.wake_at(quota, due.min()))
 }
 
 /// The oldest ready work of a turn, of all lanes or of these.

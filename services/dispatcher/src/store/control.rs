@@ -37,6 +37,8 @@ pub enum Retried {
     NothingToSend,
     /// Its automation was deactivated since.
     AutomationDeactivated,
+    /// The system disabled its webhook, and nobody has enabled it since.
+    WebhookDisabled,
     /// The account has no such execution.
     NotFound,
 }
@@ -103,12 +105,13 @@ impl Store {
         };
         let closed = gates::closed(tx, [account]).await?;
         let attempt = endings::next_attempt(tx, seq, ending.step).await?;
-        let stopped = super::finish::stops(&closed, account, &lane);
+        let stopped = super::finish::stop(&closed, account, &lane);
         let name = account.as_str().to_owned();
         let row = match Pending::reopened(&ending, name, lane.automation, attempt, stopped) {
             Ok(row) => Pending { lane_number: self.lanes.within(tx).number(account, &lane).await?, ..row },
             Err(NotReopened::Final(state)) => return Ok(Retried::Final(state)),
             Err(NotReopened::AutomationDeactivated) => return Ok(Retried::AutomationDeactivated),
+            Err(NotReopened::WebhookDisabled) => return Ok(Retried::WebhookDisabled),
         };
         let (turn, now) = (row.turn(), tx.now().await?);
         let then = if turn == Turn::Continuing { Then::Waits(now) } else { Then::Queues };

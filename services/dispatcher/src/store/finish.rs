@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use sluice_domain::{AccountId, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
+use super::breakers::Health;
 use super::{Result, Store, accounts, endings, gates, pending, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::{Finish, Reported, Standing};
 use crate::execution::Next;
-use crate::gate::{Gates, Lane};
+use crate::gate::{Gates, Lane, Stop};
 use crate::pending::Pending;
 use crate::quota::AccountQuota;
 use crate::transition::{Ending, Moment, Transition};
@@ -77,8 +78,8 @@ impl Store {
     async fn finish_with(&self, finishes: &[Finish], ends: Ends) -> Result<Option<Vec<Reported>>> {
         let tx = self.database.write("finish").await?;
         let blind = |finish: &Finish| ends == Ends::Blindly && matches!(finish.next, Next::End(_));
-        let going_on = finishes.iter().filter(|finish| !matches!(finish.next, Next::End(_)));
-        let mut quotas = accounts::lock(&tx, going_on.map(|finish| &finish.account)).await?;
+        let moving = finishes.iter().filter(|finish| !finish.leaves_account());
+        let mut quotas = accounts::lock(&tx, moving.map(|finish| &finish.account)).await?;
         let closed = gates::closed(&tx, quotas.keys()).await?;
         let mut held: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for Finish { claim, .. } in finishes.iter().filter(|finish| blind(finish)) {
@@ -100,6 +101,7 @@ impl Store {
         let now = tx.now().await?;
 
         let mut out = Outgoing::default();
+        let mut health = Health::of(self.breaker, &self.entropy, &closed);
         let mut numbering = self.lanes.within(&tx);
         let mut reports = Vec::with_capacity(finishes.len());
         for finish in finishes {
@@ -112,6 +114,7 @@ impl Store {
                 out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
                 out.endings.push(ending);
                 out.attempts.extend(finish.attempt.clone().map(|attempt| (seq, attempt)));
+                health.see(finish, now);
                 reports.push(Reported::Recorded);
                 continue;
             }
@@ -119,7 +122,8 @@ impl Store {
                 reports.push(Reported::ClaimLost);
                 continue;
             };
-            let stopped = stops(&closed, &finish.account, &lane);
+            let ahead = Lane { webhook: finish.next.towards().unwrap_or(lane.webhook), ..lane };
+            let stopped = stop(&closed, &finish.account, &ahead);
             let cut_off = tried == Some(Verdict::Interrupted);
             let fraction = if cut_off { self.entropy.fraction() } else { 0.0 };
             let moment = Moment { now, stopped, schedule: &self.schedule, fraction };
@@ -133,9 +137,8 @@ impl Store {
                     out.end(ending);
                 }
                 Transition::Waits { mut row, towards } => {
-                    if let Some(webhook) = towards {
-                        row.lane_number =
-                            numbering.number(&finish.account, &Lane { webhook, ..lane }).await?;
+                    if towards.is_some() {
+                        row.lane_number = numbering.number(&finish.account, &ahead).await?;
                     }
                     let what = if tried.is_some() { What::Tried } else { What::HandedBack };
                     out.changes.add(&finish.account, change(what, Then::Waits(row.due_at().unwrap_or(now))));
@@ -146,11 +149,16 @@ impl Store {
             if let Some(attempt) = &finish.attempt {
                 out.record(seq, attempt.clone());
             }
+            health.see(finish, now);
             reports.push(Reported::Recorded);
         }
         let changes = out.write(&tx, now).await?;
+        let disables = health.write(&tx, &mut quotas, now).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;
+        if disables {
+            self.disables.notify_one();
+        }
         Ok(Some(reports))
     }
 }
@@ -164,7 +172,7 @@ enum Ends {
     Reading,
 }
 
-/// Whether the stop marker of its automation reaches a lane.
-pub(super) fn stops(closed: &HashMap<AccountId, Gates>, account: &AccountId, lane: &Lane) -> bool {
-    closed.get(account).is_some_and(|gates| gates.stops(lane.automation, lane.generation))
+/// The gate that ends what would wait in a lane, if one does.
+pub(super) fn stop(closed: &HashMap<AccountId, Gates>, account: &AccountId, lane: &Lane) -> Option<Stop> {
+    closed.get(account).and_then(|gates| gates.stop(lane))
 }

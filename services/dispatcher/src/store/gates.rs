@@ -1,4 +1,5 @@
-//! The `gate` rows: which are closed for the accounts of a transaction, and how one closes or opens.
+//! The `gate` rows: which are closed for the accounts of a transaction, and how one closes or opens. What is held back because its
+//! webhook fails stands in other rows, which are read with them.
 
 use std::collections::HashMap;
 
@@ -7,10 +8,13 @@ use sluice_domain::AccountId;
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
-use super::{Result, sql};
+use super::{Result, breakers, sql};
 use crate::gate::{Closed, Gates, Subject};
 
-/// The closed gates of these accounts; an account without any is absent.
+/// The word in the place of a gate's kind where the row is a breaker.
+const BREAKER: &str = "BREAKER";
+
+/// The closed gates of these accounts and their webhooks that fail; an account without any is absent.
 pub(super) async fn closed<'a>(
     query: &impl Query,
     accounts: impl IntoIterator<Item = &'a AccountId>,
@@ -22,21 +26,31 @@ pub(super) async fn closed<'a>(
         for row in query.all(&selecting(piece.len()), values).await? {
             let account: String = row.get("account")?;
             let account = account.parse().map_err(StorageError::decode)?;
-            found.entry(account).or_default().close(Closed {
-                subject: subject(&row)?,
-                generation: row.get("generation")?,
-                swept: row.get::<i64>("unswept")? == 0,
-            });
+            let gates = found.entry(account).or_default();
+            if row.get::<String>("kind")? == BREAKER {
+                let webhook: String = row.get("subject")?;
+                gates.fails(webhook.parse().map_err(StorageError::decode)?, breakers::read(&row)?);
+            } else {
+                gates.close(Closed {
+                    subject: subject(&row)?,
+                    generation: row.get("generation")?,
+                    swept: row.get::<i64>("unswept")? == 0,
+                });
+            }
         }
     }
     Ok(found)
 }
 
-/// The closed gates of that many accounts: their names.
+/// The closed gates and the breakers of that many accounts: their names.
 pub(super) fn selecting(accounts: usize) -> String {
     let list = sql::list(accounts, 1);
+    let columns = breakers::COLUMNS;
     format!(
-        "SELECT account, kind, subject, generation, unswept FROM gate WHERE account IN ({list}) AND closed = 1"
+        "SELECT account, kind, subject, generation, NULL AS state, NULL AS failures, NULL AS since, NULL AS opened, \
+         NULL AS until, NULL AS token, NULL AS why, NULL AS version, NULL AS revision, unswept \
+         FROM gate WHERE account IN ({list}) AND closed = 1 \
+         UNION ALL SELECT account, '{BREAKER}', webhook, 0, {columns} FROM breaker WHERE account IN ({list})"
     )
 }
 

@@ -9,7 +9,7 @@ use super::pages::PageKey;
 use super::walk::Walk;
 use super::{Result, Store, accounts, endings, executions, gates, lanes, pending, sql};
 use crate::attempt::{Attempt, Verdict};
-use crate::execution::{Execution, PauseReason, Snapshot, State};
+use crate::execution::{Execution, Snapshot, State};
 use crate::filter::Filter;
 use crate::gate::{Gates, Lane};
 use crate::pending::Pending;
@@ -181,8 +181,8 @@ impl Standing {
         if let Some((reason, until)) = self.quota.operator_pause() {
             return State::Paused(reason, until);
         }
-        if self.gates.pauses(lane.webhook) {
-            return State::Paused(PauseReason::WebhookDisabled, None);
+        if let Some((reason, until)) = self.gates.pause(lane.webhook, self.now) {
+            return State::Paused(reason, until);
         }
         let rank = self.ranks.get(&row.seq).copied();
         // Work that has just come due has no place yet: the next claim gives it one.

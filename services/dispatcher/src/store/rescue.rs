@@ -7,7 +7,7 @@ use sluice_domain::{AccountId, ExecutionId, Span};
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
-use super::finish::{Outgoing, stops};
+use super::finish::{Outgoing, stop};
 use super::{Result, Store, accounts, gates, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Then, What};
@@ -69,7 +69,7 @@ impl Store {
             let Some(hold) = row.hold() else { continue };
             let account: AccountId = row.account.parse().map_err(StorageError::decode)?;
             let (seq, step, attempt) = (row.seq, row.step, row.attempt);
-            let stopped = stops(&closed, &account, &lane);
+            let stopped = stop(&closed, &account, &lane);
             let fraction = self.entropy.fraction();
             let moment = Moment { now, stopped, schedule: &self.schedule, fraction };
             let change = |then| Change { seq, what: What::Tried, step, attempt, then };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
-use super::{Result, Store, accounts, gates, whole};
+use super::{Result, Store, accounts, breakers, gates, whole};
 use crate::change::Changes;
 use crate::gate::Subject;
 
@@ -98,6 +98,9 @@ impl Store {
         let tx = self.database.write("gate").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
         let changed = gates::put(&tx, account, Subject::Webhook(webhook), revision, closed).await?;
+        if changed && !closed {
+            breakers::forget(&tx, account, webhook).await?;
+        }
         let now = tx.now().await?;
         if let Some(quota) = quotas.get_mut(account).filter(|quota| changed && !closed && quota.waiting > 0) {
             quota.wake_at = Some(now);

@@ -7,7 +7,6 @@ use sluice_storage::{Batcher, BatcherHandle, StorageError};
 
 use super::Alarm;
 use crate::claim::{Finish, Reported};
-use crate::execution::Next;
 use crate::store::Store;
 
 /// The most reports that share a transaction.
@@ -30,7 +29,7 @@ impl Reporting {
             let (store, alarm) = (store.clone(), alarm.clone());
             async move {
                 let reports = write(&store, &finishes).await;
-                if finishes.iter().any(|finish| !matches!(finish.next, Next::End(_))) {
+                if finishes.iter().any(|finish| !finish.leaves_account()) {
                     alarm.ring();
                 }
                 reports

@@ -86,8 +86,10 @@ impl Means {
         let reported = async {
             log(&claim, report.as_ref(), &next);
             let execution = claim.execution;
+            let version = report.as_ref().map_or(0, |report| report.version);
             let finish = Finish {
                 claim: claim.standing(),
+                contact: claim.contact(version),
                 account: claim.account,
                 attempt: report.map(|report| report.attempt),
                 next,

@@ -69,7 +69,7 @@ impl World {
         schedule: &'a Schedule,
         fraction: f64,
     ) -> Moment<'a> {
-        Moment { now: self.now, stopped: self.stopped(account, lane), schedule, fraction }
+        Moment { now: self.now, stopped: self.stop_of(account, lane), schedule, fraction }
     }
 
     fn record(&mut self, seq: i64, step: usize, number: i64, verdict: Verdict, hold: Hold) {
@@ -134,7 +134,7 @@ impl World {
         };
         let tried = self.attempts.iter().filter(|tried| (tried.seq, tried.step) == (seq, ending.step));
         let attempt = i64::try_from(tried.count()).unwrap() + 1;
-        let stopped = self.stopped(&made.account, &lane);
+        let stopped = self.stop_of(&made.account, &lane);
         let name = made.account.to_string();
         match Pending::reopened(&ending, name, lane.automation, attempt, stopped) {
             Ok(row) => {
@@ -146,7 +146,7 @@ impl World {
                 Asked::Done
             }
             Err(NotReopened::Final(state)) => Asked::AlreadyEnded(state),
-            Err(NotReopened::AutomationDeactivated) => Asked::NotNow,
+            Err(NotReopened::AutomationDeactivated | NotReopened::WebhookDisabled) => Asked::NotNow,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_dispatcher::claim::Lease;
 use sluice_dispatcher::execution::EndState;
-use sluice_dispatcher::gate::{Closed, Gates, Lane};
+use sluice_dispatcher::gate::{Closed, Gates, Lane, Stop};
 use sluice_dispatcher::pending::{Pending, Stage, Start};
 use sluice_dispatcher::plan::Plan;
 use sluice_dispatcher::quota::AccountQuota;
@@ -148,6 +148,10 @@ impl World {
         !self.has(Mutation::StopMarkerIgnored) && self.closed(account).stops(lane.automation, lane.generation)
     }
 
+    pub(crate) fn stop_of(&self, account: &AccountId, lane: &Lane) -> Option<Stop> {
+        self.stopped(account, lane).then_some(Stop::Deactivated)
+    }
+
     pub(crate) fn seq(&self, id: ExecutionId) -> Option<i64> {
         self.seqs.get(&id).copied()
     }
@@ -214,7 +218,7 @@ impl World {
         self.made.insert(seq, Made { account: account.clone(), accepted_at: now, run: run.clone() });
         let lane = |webhook| Lane { automation: run.automation, generation: run.generation, webhook };
         let first = run.plan.deliveries.first();
-        let stopped = first.is_some_and(|first| self.stopped(&account, &lane(first.webhook)));
+        let stopped = first.and_then(|first| self.stop_of(&account, &lane(first.webhook)));
         let rejected = first.is_none().then(|| "a dot segment".to_owned());
         if let Some(end) = ended_at_once(rejected, stopped) {
             self.endings.push(Ending { seq, number: 1, end, step: 0, started_at: None, at: now });

@@ -95,6 +95,15 @@ const NONE_SUCH: &[(&str, &str)] = &[
          AND g.kind = 'AUTOMATION' AND g.subject = l.automation AND g.closed = 1 AND g.generation >= l.generation \
          WHERE p.token IS NULL AND g.unswept = 0",
     ),
+    (
+        "work that waits for a webhook whose disabling is swept, seq",
+        "SELECT p.seq FROM pending p JOIN lane l ON l.lane = p.lane JOIN breaker b ON b.account = l.account \
+         AND b.webhook = l.webhook AND b.state = 'DISABLED' AND b.unswept = 0 WHERE p.token IS NULL",
+    ),
+    (
+        "a webhook that works and has a breaker on record, failures",
+        "SELECT failures FROM breaker WHERE failures = 0",
+    ),
 ];
 
 async fn rows(house: &House, sql: &str) -> Vec<Row> {
@@ -143,7 +152,10 @@ async fn wakes(house: &House, now: i64, broken: &mut Vec<String>) {
     let select = "SELECT account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
          period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, notice_tat_ns, paused_at, wake_at FROM account";
     let mut could_start: HashMap<String, i64> = HashMap::new();
-    let open = "SELECT p.account, p.turn, min(p.due_at) FROM pending p JOIN lane l ON l.lane = p.lane WHERE p.token IS NULL \
+    let open = "SELECT p.account, p.turn, min(CASE WHEN b.until > p.due_at THEN b.until ELSE p.due_at END) FROM pending p \
+         JOIN lane l ON l.lane = p.lane \
+         LEFT JOIN breaker b ON b.account = p.account AND b.webhook = l.webhook AND b.state <> 'CLOSED' \
+         WHERE p.token IS NULL AND (b.state IS NULL OR b.until IS NOT NULL) \
          AND NOT EXISTS (SELECT 1 FROM gate g WHERE g.account = p.account AND g.closed = 1 AND ((g.kind = 'WEBHOOK' AND \
          g.subject = l.webhook) OR (g.kind = 'AUTOMATION' AND g.subject = l.automation AND g.generation >= l.generation))) \
          GROUP BY p.account, p.turn";

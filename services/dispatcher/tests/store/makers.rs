@@ -283,7 +283,8 @@ pub(crate) fn attempt(claim: &Claim, verdict: Verdict) -> Attempt {
 }
 
 pub(crate) fn report(claim: &Claim, attempt: Option<Attempt>, next: Next) -> Finish {
-    Finish { account: claim.account.clone(), claim: claim.standing(), attempt, next }
+    let (account, contact) = (claim.account.clone(), claim.contact(1));
+    Finish { account, claim: claim.standing(), attempt, next, contact }
 }
 
 /// It went well and was the last.

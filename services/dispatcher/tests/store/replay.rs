@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sluice_dispatcher::breaker::Policy;
 use sluice_dispatcher::claim::{Claim, Finish};
 use sluice_dispatcher::retry::Schedule;
 use sluice_dispatcher::store::{Acceptance, Cancelled, NewEvent, NewExecution, Retried, Store, Work};
@@ -23,7 +24,7 @@ pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
     for seed in seeds {
         let schedule = Schedule { retries: 3, first: Span::from_secs(5), ..Schedule::default() };
         let simulation = Simulation::begin(seed, house.now(), schedule, None, true);
-        let store = house.another_store().await;
+        let store = another_store(house).await;
         let mut replay = Replay { house, seed, store, simulation, claims: HashMap::new(), deeds: 0 };
         replay.carry_out("the beginning").await;
         for step in 0..steps {
@@ -38,6 +39,12 @@ pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
         let (made, deeds) = (replay.simulation.world.made.len(), replay.deeds);
         println!("seed {seed} on {:?}: {deeds} deeds, {made} executions alike", house.db.backend());
     }
+}
+
+/// A store of the same tables whose breakers never open: the world has none.
+async fn another_store(house: &House) -> Store {
+    let breaker = Policy { failures: u32::MAX, ..Policy::default() };
+    house.another_store().await.with_breaker(breaker)
 }
 
 /// A schedule on both.
@@ -87,6 +94,7 @@ impl Replay<'_> {
                     claim: claim.standing(),
                     attempt: tried.map(|verdict| attempt(claim, verdict)),
                     next,
+                    contact: claim.contact(1),
                 };
                 assert_eq!(store.finish(&[finish]).await.unwrap(), [reported], "{line}");
             }
@@ -114,9 +122,10 @@ impl Replay<'_> {
                 let got = match store.retry(&made.account, made.run.id).await.unwrap() {
                     Retried::Reopened => Asked::Done,
                     Retried::Final(state) => Asked::AlreadyEnded(state),
-                    Retried::NotEnded | Retried::NothingToSend | Retried::AutomationDeactivated => {
-                        Asked::NotNow
-                    }
+                    Retried::NotEnded
+                    | Retried::NothingToSend
+                    | Retried::AutomationDeactivated
+                    | Retried::WebhookDisabled => Asked::NotNow,
                     Retried::NotFound => panic!("{line}"),
                 };
                 assert_eq!(got, asked, "{line}");
@@ -131,7 +140,7 @@ impl Replay<'_> {
                 assert!(store.apply_entitlements(&account, &entitlements).await.unwrap(), "{line}");
             }
             Deed::Restart => {
-                let another = self.house.another_store().await;
+                let another = another_store(self.house).await;
                 std::mem::replace(&mut self.store, another).database().close().await;
             }
         }

@@ -70,6 +70,8 @@ pub struct Dispatcher {
     pub receipts: sluice_domain::Span,
     /// `dispatcher.retry.…`: when a delivery is tried again.
     pub retry: sluice_dispatcher::retry::Schedule,
+    /// `dispatcher.breaker.…`: when a webhook that fails is held back, and when it is disabled.
+    pub breaker: sluice_dispatcher::breaker::Policy,
     /// `dispatcher.delivery.…`: how requests are sent.
     pub delivery: dispatcher::Delivery,
     /// `dispatcher.watch.…`: those who watch executions.
@@ -78,15 +80,16 @@ pub struct Dispatcher {
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        let dispatcher::Config { receipts, retry, delivery, watch, .. } = dispatcher::Config::default();
-        Self { receipts, retry, delivery, watch }
+        let dispatcher::Config { receipts, retry, breaker, delivery, watch, .. } =
+            dispatcher::Config::default();
+        Self { receipts, retry, breaker, delivery, watch }
     }
 }
 
 impl Dispatcher {
     pub(super) fn into_config(self, egress: sluice_egress::Settings) -> dispatcher::Config {
-        let Self { receipts, retry, delivery, watch } = self;
-        dispatcher::Config { receipts, retry, delivery, watch, egress }
+        let Self { receipts, retry, breaker, delivery, watch } = self;
+        dispatcher::Config { receipts, retry, breaker, delivery, watch, egress }
     }
 }
 

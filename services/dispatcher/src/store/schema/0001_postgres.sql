@@ -60,6 +60,31 @@ CREATE TABLE gate (
 );
 CREATE INDEX gate_unswept ON gate (account) WHERE unswept = 1;
 
+-- Webhooks that fail: counted, held back but for a probe, being disabled by the system, disabled by it. One that works has no row.
+CREATE TABLE breaker (
+  account     TEXT COLLATE "C"    NOT NULL,
+  webhook     TEXT    NOT NULL,
+  state       TEXT    NOT NULL CHECK (state IN ('CLOSED', 'OPEN', 'HALF_OPEN', 'DISABLING', 'DISABLED')),
+  failures    BIGINT NOT NULL CHECK (failures >= 0), -- in a row
+  since       BIGINT NOT NULL,                 -- when the first of them was
+  opened      BIGINT NOT NULL CHECK (opened >= 0),
+  until       BIGINT,                          -- when the next probe goes, or replaces the one under way
+  token       BIGINT,                          -- of the probe's claim
+  why         TEXT    CHECK (why IN ('GONE', 'FAILING')),
+  version     BIGINT,                          -- the webhook's, that the registry is to disable
+  revision    BIGINT,                          -- the registry's, that says it is disabled
+  unswept     BIGINT NOT NULL CHECK (unswept IN (0, 1)),
+  PRIMARY KEY (account, webhook),
+  CHECK ((state IN ('OPEN', 'HALF_OPEN')) = (until IS NOT NULL)),
+  CHECK ((state = 'HALF_OPEN') = (token IS NOT NULL)),
+  CHECK ((state IN ('DISABLING', 'DISABLED')) = (why IS NOT NULL)),
+  CHECK ((state = 'DISABLING') = (version IS NOT NULL)),
+  CHECK ((state = 'DISABLED') = (revision IS NOT NULL)),
+  CHECK (unswept = 0 OR state = 'DISABLED')
+);
+CREATE INDEX breaker_disabling ON breaker (account) WHERE state = 'DISABLING';
+CREATE INDEX breaker_unswept ON breaker (account) WHERE unswept = 1;
+
 -- The next place in the order of acceptance.
 CREATE SEQUENCE sequence AS BIGINT;
 

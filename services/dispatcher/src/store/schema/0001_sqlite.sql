@@ -59,6 +59,31 @@ CREATE TABLE gate (
 ) WITHOUT ROWID;
 CREATE INDEX gate_unswept ON gate (account) WHERE unswept = 1;
 
+-- Webhooks that fail: counted, held back but for a probe, being disabled by the system, disabled by it. One that works has no row.
+CREATE TABLE breaker (
+  account     TEXT    NOT NULL,
+  webhook     TEXT    NOT NULL,
+  state       TEXT    NOT NULL CHECK (state IN ('CLOSED', 'OPEN', 'HALF_OPEN', 'DISABLING', 'DISABLED')),
+  failures    INTEGER NOT NULL CHECK (failures >= 0), -- in a row
+  since       INTEGER NOT NULL,                 -- when the first of them was
+  opened      INTEGER NOT NULL CHECK (opened >= 0),
+  until       INTEGER,                          -- when the next probe goes, or replaces the one under way
+  token       INTEGER,                          -- of the probe's claim
+  why         TEXT    CHECK (why IN ('GONE', 'FAILING')),
+  version     INTEGER,                          -- the webhook's, that the registry is to disable
+  revision    INTEGER,                          -- the registry's, that says it is disabled
+  unswept     INTEGER NOT NULL CHECK (unswept IN (0, 1)),
+  PRIMARY KEY (account, webhook),
+  CHECK ((state IN ('OPEN', 'HALF_OPEN')) = (until IS NOT NULL)),
+  CHECK ((state = 'HALF_OPEN') = (token IS NOT NULL)),
+  CHECK ((state IN ('DISABLING', 'DISABLED')) = (why IS NOT NULL)),
+  CHECK ((state = 'DISABLING') = (version IS NOT NULL)),
+  CHECK ((state = 'DISABLED') = (revision IS NOT NULL)),
+  CHECK (unswept = 0 OR state = 'DISABLED')
+) WITHOUT ROWID;
+CREATE INDEX breaker_disabling ON breaker (account) WHERE state = 'DISABLING';
+CREATE INDEX breaker_unswept ON breaker (account) WHERE unswept = 1;
+
 -- The next place in the order of acceptance.
 CREATE TABLE sequence (next INTEGER NOT NULL);
 INSERT INTO sequence VALUES (1);

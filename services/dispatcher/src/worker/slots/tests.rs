@@ -44,6 +44,7 @@ fn claim(account: &AccountId, number: u8) -> Claim {
         started_at: START,
         token: 1,
         claimed_at: START,
+        troubled: false,
     }
 }
 
