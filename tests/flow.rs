@@ -13,6 +13,7 @@
 )]
 
 mod flow {
+    mod bulk;
     mod delivery;
     mod egress;
     mod explanations;

@@ -31,6 +31,8 @@ pub(crate) const LIST_AUTOMATIONS: &str = "/sluice.evaluator.v1.AutomationServic
 pub(crate) const INGEST_EVENT: &str = "/sluice.evaluator.v1.EventService/IngestEvent";
 pub(crate) const GET_EXECUTION: &str = "/sluice.dispatcher.v1.ExecutionService/GetExecution";
 pub(crate) const LIST_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/ListExecutions";
+const RETRY_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/RetryExecutions";
+const CANCEL_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/CancelExecutions";
 const WATCH_EXECUTIONS: &str = "/sluice.dispatcher.v1.ExecutionService/WatchExecutions";
 
 /// An account and the ids of what it has.
@@ -385,6 +387,9 @@ impl Account {
         let pages = [
             (LIST_WEBHOOKS, webhooks.next_page_token),
             (LIST_AUTOMATIONS, automations.next_page_token),
+            // Nobody here has so much that a call of these leaves some: what tells whose a token is, is the same as in a listing.
+            (RETRY_EXECUTIONS, executions.next_page_token.clone()),
+            (CANCEL_EXECUTIONS, executions.next_page_token.clone()),
             (LIST_EXECUTIONS, executions.next_page_token),
             (WATCH_EXECUTIONS, watch.cursor),
         ];

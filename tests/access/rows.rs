@@ -488,6 +488,36 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
     Row {
+        public: Some(ADMINS),
+        names: &[
+            Name::of("parent", Account),
+            Name::of("page_token", PageToken).optional(),
+            Name::of("filter.automation", Automation).optional(),
+            Name::of("filter.webhook", Webhook).optional(),
+        ],
+        ..of_account("/sluice.dispatcher.v1.ExecutionService/CancelExecutions", "parent", |asked| {
+            // Of a record that nobody has told of.
+            let filter = dispatcher::ExecutionFilter { record_id: unique(), ..Default::default() };
+            let (parent, filter) = (asked.parent(), Some(filter));
+            dispatcher::CancelExecutionsRequest { parent, filter, page_token: String::new() }.encode_to_vec()
+        })
+    },
+    Row {
+        public: Some(ADMINS),
+        names: &[
+            Name::of("parent", Account),
+            Name::of("page_token", PageToken).optional(),
+            Name::of("filter.automation", Automation).optional(),
+            Name::of("filter.webhook", Webhook).optional(),
+        ],
+        ..of_account("/sluice.dispatcher.v1.ExecutionService/RetryExecutions", "parent", |asked| {
+            // Of a record that nobody has told of.
+            let filter = dispatcher::ExecutionFilter { record_id: unique(), ..Default::default() };
+            let (parent, filter) = (asked.parent(), Some(filter));
+            dispatcher::RetryExecutionsRequest { parent, filter, page_token: String::new() }.encode_to_vec()
+        })
+    },
+    Row {
         public: Some(METERS),
         names: &[Name::of("name", Quota)],
         ..of_account("/sluice.dispatcher.v1.QuotaService/GetQuota", "name", |asked| {

@@ -329,6 +329,22 @@ impl Person {
         Ok(opened(self.executions().cancel_execution(request).await)?.execution.expect("the execution"))
     }
 
+    /// Opens what a filter means again, one answer of it.
+    pub async fn retry_all(
+        &self,
+        request: dispatcher::RetryExecutionsRequest,
+    ) -> Answer<dispatcher::RetryExecutionsResponse> {
+        opened(self.executions().retry_executions(request).await)
+    }
+
+    /// Ends what a filter means, one answer of it.
+    pub async fn cancel_all(
+        &self,
+        request: dispatcher::CancelExecutionsRequest,
+    ) -> Answer<dispatcher::CancelExecutionsResponse> {
+        opened(self.executions().cancel_executions(request).await)
+    }
+
     /// Opens an execution again.
     pub async fn retry(&self, name: &str) -> Answer<dispatcher::Execution> {
         let request = dispatcher::RetryExecutionRequest { name: name.to_owned() };

@@ -75,6 +75,19 @@ pub enum Way {
     Unfinished(Vec<StateName>),
 }
 
+/// Why an execution that a filter meant was left alone, where all that it means are retried or cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Skip {
+    /// Something happened to it meanwhile: it is no longer what the filter means.
+    Changed,
+    /// Its templates were rejected: there is nothing to send.
+    NothingToSend,
+    /// Its automation was deactivated or deleted since.
+    AutomationDeactivated,
+    /// The system disabled its webhook, and nobody has enabled it since.
+    WebhookDisabled,
+}
+
 impl StateName {
     /// The name of a state.
     pub const fn of(state: &State) -> Self {

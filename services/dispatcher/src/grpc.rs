@@ -1,6 +1,7 @@
 //! The dispatcher's doors: what people ask of executions and watch of them, what billing and operators do to quotas, and what the
 //! evaluator enqueues.
 
+mod bulk;
 mod dispatch;
 mod enqueue;
 mod executions;

@@ -10,6 +10,7 @@
 mod accept;
 mod accounts;
 mod breakers;
+mod bulk;
 mod changes;
 mod claim;
 mod control;
@@ -43,6 +44,7 @@ use sluice_storage::{Database, Migration, MigrationError, Query as _, StorageErr
 use tokio::sync::Notify;
 
 pub use accept::{Acceptance, Accepted, NewEvent, NewExecution, Room, Work};
+pub use bulk::{Mark, Taken};
 pub use changes::{Kept, Revision};
 pub use claim::Claimed;
 pub use control::{Cancelled, Retried};

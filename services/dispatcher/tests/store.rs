@@ -15,6 +15,7 @@
 mod store {
     pub(crate) mod accept;
     pub(crate) mod breaker;
+    pub(crate) mod bulk;
     pub(crate) mod changes;
     pub(crate) mod checks;
     pub(crate) mod claim;
@@ -173,6 +174,13 @@ cases! {
         a_retry_costs_nothing_more_and_keeps_the_delivery_and_its_numbers,
         a_retry_of_what_never_started_is_charged_when_it_starts,
         foreign_and_unknown_executions_are_not_found;
+    bulk:
+        all_that_failed_when_it_began_is_opened_again_and_nothing_that_failed_since,
+        a_retry_of_all_that_is_repeated_finds_less_to_do,
+        what_is_retried_by_filter_is_what_the_filter_means,
+        a_retry_of_all_ends_where_the_backlog_is_full_and_goes_on_when_it_is_not,
+        all_that_is_not_over_is_cancelled_in_steps_and_nothing_that_arrives_meanwhile,
+        what_is_paused_for_a_reason_is_cancelled_and_nothing_else;
     history:
         an_execution_is_shown_whole,
         attempts_are_in_order_of_delivery_and_number,

@@ -22,7 +22,7 @@ pub use account::{Account, AccountPut};
 pub use automation::{Automation, AutomationCreate, AutomationList, AutomationUpdate};
 pub use client::{Client, DEFAULT_SERVER, Noun};
 pub use event::{Event, EventExplain, EventFields};
-pub use execution::{Execution, ExecutionFilter, ExecutionList, ExecutionWatch};
+pub use execution::{Execution, ExecutionChoice, ExecutionFilter, ExecutionList, ExecutionWatch};
 pub use quota::{Quota, QuotaGrant, QuotaPause};
 pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 pub use words::When;

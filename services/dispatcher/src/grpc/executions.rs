@@ -8,6 +8,7 @@ use sluice_rpc::{AccountName, Fault, ResourceName, principal};
 use sluice_runtime::Shutdown;
 use tonic::{Request, Response, Status};
 
+use super::bulk::{self, Meant, Verb};
 use super::filter::{self, Asked};
 use super::show;
 use super::watch::{self, Answers};
@@ -92,6 +93,21 @@ impl Executions {
     }
 }
 
+impl Executions {
+    async fn retry_all(&self, meant: &Meant) -> Result<wire::RetryExecutionsResponse, Error> {
+        let taken = self.store.retry_all(&meant.account.0, &meant.filter, meant.mark).await?;
+        if taken.done > 0 {
+            self.alarm.ring();
+        }
+        Ok(bulk::retried(&taken, meant.token(&taken)?))
+    }
+
+    async fn cancel_all(&self, meant: &Meant) -> Result<wire::CancelExecutionsResponse, Error> {
+        let taken = self.store.cancel_all(&meant.account.0, &meant.filter, meant.mark).await?;
+        Ok(bulk::cancelled(&taken, meant.token(&taken)?))
+    }
+}
+
 #[tonic::async_trait]
 impl ExecutionService for Executions {
     type WatchExecutionsStream = Answers;
@@ -143,6 +159,26 @@ impl ExecutionService for Executions {
         name.open_to(principal(&request)?)?;
         let snapshot = self.retry(&name.account, name.id).await.map_err(Fault::from)?;
         Ok(Response::new(wire::RetryExecutionResponse { execution: Some(show::execution(snapshot, true)) }))
+    }
+
+    async fn retry_executions(
+        &self,
+        request: Request<wire::RetryExecutionsRequest>,
+    ) -> Answer<wire::RetryExecutionsResponse> {
+        let wire::RetryExecutionsRequest { parent, filter, page_token } = request.get_ref();
+        let meant = Meant::parse(Verb::Retry, parent, filter.as_ref(), page_token, principal(&request)?)?;
+        let answer = self.retry_all(&meant).await.map_err(Fault::from)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn cancel_executions(
+        &self,
+        request: Request<wire::CancelExecutionsRequest>,
+    ) -> Answer<wire::CancelExecutionsResponse> {
+        let wire::CancelExecutionsRequest { parent, filter, page_token } = request.get_ref();
+        let meant = Meant::parse(Verb::Cancel, parent, filter.as_ref(), page_token, principal(&request)?)?;
+        let answer = self.cancel_all(&meant).await.map_err(Fault::from)?;
+        Ok(Response::new(answer))
     }
 }
 

@@ -20,6 +20,8 @@ pub fn public_table() -> Result<AccessTable, AccessError> {
         ("/sluice.dispatcher.v1.ExecutionService/WatchExecutions", READ),
         ("/sluice.dispatcher.v1.ExecutionService/CancelExecution", CHANGE),
         ("/sluice.dispatcher.v1.ExecutionService/RetryExecution", CHANGE),
+        ("/sluice.dispatcher.v1.ExecutionService/CancelExecutions", CHANGE),
+        ("/sluice.dispatcher.v1.ExecutionService/RetryExecutions", CHANGE),
         ("/sluice.dispatcher.v1.QuotaService/GetQuota", QUOTA),
         ("/sluice.dispatcher.v1.QuotaService/GrantExecutions", BILLING),
         ("/sluice.dispatcher.v1.QuotaService/PauseAccount", BILLING),
@@ -48,7 +50,7 @@ mod tests {
             ["Execution", "Quota", "Dispatch"].map(|name| format!("sluice.dispatcher.v1.{name}Service"));
         let services: Vec<&str> = services.iter().map(String::as_str).collect();
         let methods = sluice_rpc::methods_of(proto::DESCRIPTORS, &services).unwrap();
-        assert_eq!(methods.len(), 11);
+        assert_eq!(methods.len(), 13);
         public_table().unwrap().merge(internal_table().unwrap()).unwrap().check(&methods).unwrap();
     }
 }

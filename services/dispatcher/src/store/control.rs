@@ -1,13 +1,16 @@
-//! What people ask of one execution: to cancel it, to try it again.
+//! What people ask of executions: to cancel them, to try them again.
+
+use std::collections::HashMap;
 
 use sluice_domain::{AccountId, ExecutionId};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::{Result, Store, accounts, endings, executions, gates, pending, whole};
 use crate::change::{Change, Changes, Then, What};
-use crate::execution::EndState;
+use crate::execution::{EndState, Execution};
 use crate::gate::Lane;
 use crate::pending::Pending;
+use crate::quota::AccountQuota;
 use crate::transition::{Cancelling, NotReopened};
 use crate::turn::Turn;
 
@@ -54,12 +57,15 @@ impl Store {
 
     async fn cancel_once(&self, account: &AccountId, id: ExecutionId) -> Result<Cancelled> {
         let tx = self.database.write("cancel").await?;
+        let Some(seq) = executions::seq_of(&tx, account, id).await? else { return Ok(Cancelled::NotFound) };
+        let mut quotas = accounts::lock(&tx, [account]).await?;
+        let quota = quotas.get_mut(account).ok_or_else(|| StorageError::decode("an account vanished"))?;
         let mut changes = Changes::default();
-        let cancelled = cancel_within(&tx, account, id, &mut changes).await?;
+        let taken = cancel_within(&tx, quota, &[seq], &mut changes).await?.remove(&seq);
         let now = tx.now().await?;
         // Also where nothing was changed: whoever has the answer finds the account free.
         self.commit(tx, &changes, now).await?;
-        Ok(cancelled)
+        Ok(taken.unwrap_or(Cancelled::NotFound))
     }
 
     /// Opens a failed or cancelled execution again at the delivery it ended at, without a second charge.
@@ -72,90 +78,113 @@ impl Store {
 
     async fn retry_once(&self, account: &AccountId, id: ExecutionId) -> Result<Retried> {
         let tx = self.database.write("retry").await?;
+        let Some(seq) = executions::seq_of(&tx, account, id).await? else { return Ok(Retried::NotFound) };
+        let mut quotas = accounts::lock(&tx, [account]).await?;
+        let quota = quotas.get_mut(account).ok_or_else(|| StorageError::decode("an account vanished"))?;
         let mut changes = Changes::default();
-        let retried = self.retry_within(&tx, account, id, &mut changes).await?;
+        let taken = self.reopen_within(&tx, quota, &[seq], &mut changes).await?.remove(&seq);
         let now = tx.now().await?;
         self.commit(tx, &changes, now).await?;
-        Ok(retried)
+        Ok(taken.unwrap_or(Retried::NotFound))
     }
 
-    async fn retry_within(
+    /// Opens executions of a locked account again, those that can be; says how each was taken.
+    pub(super) async fn reopen_within(
         &self,
         tx: &Transaction,
-        account: &AccountId,
-        id: ExecutionId,
+        quota: &mut AccountQuota,
+        seqs: &[i64],
         changes: &mut Changes,
-    ) -> Result<Retried> {
-        let Some((seq, execution)) = executions::get(tx, account, id).await? else {
-            return Ok(Retried::NotFound);
-        };
-        let mut quotas = accounts::lock(tx, [account]).await?;
-        if !pending::locked(tx, &[seq]).await?.is_empty() {
-            return Ok(Retried::NotEnded);
-        }
-        let ending = endings::latest(tx, &[seq]).await?.pop();
-        let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
-        let Some(delivery) = execution.plan.deliveries.get(ending.step) else {
-            return Ok(Retried::NothingToSend);
-        };
-        let lane = Lane {
-            automation: execution.automation,
-            generation: execution.generation,
-            webhook: delivery.webhook,
-        };
+    ) -> Result<HashMap<i64, Retried>> {
+        let account = &quota.account.clone();
+        let mut taken: HashMap<i64, Retried> = HashMap::new();
+        let waiting = pending::locked(tx, seqs).await?;
+        taken.extend(waiting.iter().map(|(row, _)| (row.seq, Retried::NotEnded)));
+        let ended: Vec<i64> = seqs.iter().copied().filter(|seq| !taken.contains_key(seq)).collect();
+        let endings = endings::latest_held(tx, &ended).await?;
+        let mut executions: HashMap<i64, Execution> =
+            executions::at(tx, account, &ended).await?.into_iter().collect();
+        let attempts = endings::last_attempts(tx, &ended).await?;
         let closed = gates::closed(tx, [account]).await?;
-        let attempt = endings::next_attempt(tx, seq, ending.step).await?;
-        let stopped = super::finish::stop(&closed, account, &lane);
-        let name = account.as_str().to_owned();
-        let row = match Pending::reopened(&ending, name, lane.automation, attempt, stopped) {
-            Ok(row) => Pending { lane_number: self.lanes.within(tx).number(account, &lane).await?, ..row },
-            Err(NotReopened::Final(state)) => return Ok(Retried::Final(state)),
-            Err(NotReopened::AutomationDeactivated) => return Ok(Retried::AutomationDeactivated),
-            Err(NotReopened::WebhookDisabled) => return Ok(Retried::WebhookDisabled),
-        };
-        let (turn, now) = (row.turn(), tx.now().await?);
-        let then = if turn == Turn::Continuing { Then::Waits(now) } else { Then::Queues };
-        changes.add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
-        pending::insert(tx, &[row]).await?;
-        endings::overtake(tx, &[seq]).await?;
-        if let Some(quota) = quotas.get_mut(account) {
-            quota.waiting += 1;
-            quota.wake_at = Some(now);
-            accounts::save(tx, [&*quota]).await?;
+        let now = tx.now().await?;
+        let mut numbering = self.lanes.within(tx);
+        let mut rows: Vec<Pending> = Vec::new();
+        for ending in &endings {
+            let seq = ending.seq;
+            let Some(execution) = executions.remove(&seq) else { continue };
+            let Some(delivery) = execution.plan.deliveries.get(ending.step) else {
+                taken.insert(seq, Retried::NothingToSend);
+                continue;
+            };
+            let (automation, generation) = (execution.automation, execution.generation);
+            let lane = Lane { automation, generation, webhook: delivery.webhook };
+            let attempt = attempts.get(&(seq, ending.step)).copied().unwrap_or(0) + 1;
+            let stopped = super::finish::stop(&closed, account, &lane);
+            let name = account.as_str().to_owned();
+            let how = match Pending::reopened(ending, name, automation, attempt, stopped) {
+                Ok(row) => {
+                    let row = Pending { lane_number: numbering.number(account, &lane).await?, ..row };
+                    let waits = row.turn() == Turn::Continuing;
+                    let then = if waits { Then::Waits(now) } else { Then::Queues };
+                    changes
+                        .add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
+                    rows.push(row);
+                    Retried::Reopened
+                }
+                Err(NotReopened::Final(state)) => Retried::Final(state),
+                Err(NotReopened::AutomationDeactivated) => Retried::AutomationDeactivated,
+                Err(NotReopened::WebhookDisabled) => Retried::WebhookDisabled,
+            };
+            taken.insert(seq, how);
         }
-        Ok(Retried::Reopened)
+        if rows.is_empty() {
+            return Ok(taken);
+        }
+        pending::insert(tx, &rows).await?;
+        let opened: Vec<i64> = rows.iter().map(|row| row.seq).collect();
+        endings::overtake(tx, &opened).await?;
+        quota.waiting += i64::try_from(rows.len()).unwrap_or(0);
+        quota.wake_at = Some(now);
+        accounts::save(tx, [&*quota]).await?;
+        Ok(taken)
     }
 }
 
-/// Ends an execution within a transaction.
-async fn cancel_within(
+/// Ends executions of a locked account, those that are not over; says how each was taken.
+pub(super) async fn cancel_within(
     tx: &Transaction,
-    account: &AccountId,
-    id: ExecutionId,
+    quota: &mut AccountQuota,
+    seqs: &[i64],
     changes: &mut Changes,
-) -> Result<Cancelled> {
-    let Some(seq) = executions::seq_of(tx, account, id).await? else { return Ok(Cancelled::NotFound) };
-    let mut quotas = accounts::lock(tx, [account]).await?;
-    let Some((row, _)) = pending::locked(tx, &[seq]).await?.pop() else {
-        let ending = endings::latest(tx, &[seq]).await?.pop();
-        let ending = ending.ok_or_else(|| StorageError::decode("an execution neither waits nor ended"))?;
-        return Ok(Cancelled::AlreadyEnded(ending.end.state));
-    };
+) -> Result<HashMap<i64, Cancelled>> {
+    let mut taken: HashMap<i64, Cancelled> = HashMap::new();
+    let unfinished = pending::locked(tx, seqs).await?;
     let now = tx.now().await?;
-    let ended = row.ended();
-    let ending = match row.cancel(now) {
-        Cancelling::Ends(ending) => ending,
-        Cancelling::WhenAttemptEnds(row) => {
-            pending::update(tx, &row).await?;
-            return Ok(Cancelled::WhenAttemptEnds);
+    let (mut endings, mut ended) = (Vec::new(), Vec::new());
+    for (row, _) in unfinished {
+        let (seq, change) = (row.seq, row.ended());
+        match row.cancel(now) {
+            Cancelling::Ends(ending) => {
+                changes.add(&quota.account, change);
+                endings.push(ending);
+                ended.push(seq);
+                taken.insert(seq, Cancelled::Ended);
+            }
+            Cancelling::WhenAttemptEnds(row) => {
+                pending::update(tx, &row).await?;
+                taken.insert(seq, Cancelled::WhenAttemptEnds);
+            }
         }
-    };
-    changes.add(account, ended);
-    endings::insert(tx, &[ending]).await?;
-    pending::delete(tx, &[seq]).await?;
-    if let Some(quota) = quotas.get_mut(account) {
-        quota.waiting -= 1;
+    }
+    let over: Vec<i64> = seqs.iter().copied().filter(|seq| !taken.contains_key(seq)).collect();
+    for ending in endings::latest(tx, &over).await? {
+        taken.insert(ending.seq, Cancelled::AlreadyEnded(ending.end.state));
+    }
+    if !ended.is_empty() {
+        endings::insert(tx, &endings).await?;
+        pending::delete(tx, &ended).await?;
+        quota.waiting -= i64::try_from(ended.len()).unwrap_or(0);
         accounts::save(tx, [&*quota]).await?;
     }
-    Ok(Cancelled::Ended)
+    Ok(taken)
 }

@@ -1,5 +1,7 @@
 //! The `attempt` and `ending` rows: what is appended when an attempt or an execution ends.
 
+use std::collections::HashMap;
+
 use sea_orm::Value;
 use sluice_domain::{Span, Timestamp};
 use sluice_storage::rows::chunks;
@@ -120,6 +122,22 @@ pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Endin
     Ok(found)
 }
 
+/// The same, held until the end of the transaction: who prunes waits, or went before.
+pub(super) async fn latest_held(tx: &Transaction, seqs: &[i64]) -> Result<Vec<Ending>> {
+    for piece in chunks(seqs, tx.backend(), 1) {
+        if tx.backend() == Backend::Postgres {
+            tx.all(&holding(piece.len(), sql::locked(tx.backend())), sql::keys(piece)).await?;
+        }
+    }
+    latest(tx, seqs).await
+}
+
+/// Which of that many executions have ended, with what makes the rows held: keys.
+pub(super) fn holding(executions: usize, lock: &str) -> String {
+    let list = sql::list(executions, 1);
+    format!("SELECT seq FROM ending WHERE seq IN ({list}) ORDER BY seq, number{lock}")
+}
+
 /// All ends of that many executions: keys.
 pub(super) fn selecting(executions: usize) -> String {
     format!(
@@ -152,8 +170,11 @@ pub(super) fn counting_attempts(executions: usize) -> String {
     format!("SELECT seq, count(*) AS attempts FROM attempt WHERE seq IN ({list}) GROUP BY seq")
 }
 
-/// The number of a delivery's last attempt: `seq, step`.
-pub(super) const LAST_ATTEMPT: &str = "SELECT max(number) FROM attempt WHERE seq = $1 AND step = $2";
+/// The numbers of the last attempts of that many executions' deliveries: keys.
+pub(super) fn last_numbers(executions: usize) -> String {
+    let list = sql::list(executions, 1);
+    format!("SELECT seq, step, max(number) FROM attempt WHERE seq IN ({list}) GROUP BY seq, step")
+}
 
 /// All attempts of one execution, by delivery and number.
 pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt>> {
@@ -182,12 +203,16 @@ pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<V
     Ok(found)
 }
 
-/// The number of the next attempt of a delivery.
-pub(super) async fn next_attempt(query: &impl Query, seq: i64, step: usize) -> Result<i64> {
-    let step = i64::try_from(step).map_err(StorageError::decode)?;
-    let row = query.one(LAST_ATTEMPT, vec![seq.into(), step.into()]).await?;
-    let last: Option<i64> = row.map(|row| row.at(0)).transpose()?.flatten();
-    Ok(last.unwrap_or(0) + 1)
+/// The number of the last attempt of each delivery of these executions, by execution and delivery.
+pub(super) async fn last_attempts(query: &impl Query, seqs: &[i64]) -> Result<HashMap<(i64, usize), i64>> {
+    let mut found = HashMap::new();
+    for piece in chunks(seqs, query.backend(), 1) {
+        for row in query.all(&last_numbers(piece.len()), sql::keys(piece)).await? {
+            let step = usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?;
+            found.insert((row.at(0)?, step), row.at(2)?);
+        }
+    }
+    Ok(found)
 }
 
 fn json(headers: &[KeptHeader]) -> Result<Value> {

@@ -31,6 +31,14 @@ pub struct ExecutionPage {
     pub next: Option<PageKey>,
 }
 
+/// One execution of a page.
+pub(super) struct Found {
+    pub(super) seq: i64,
+    /// The key of a page that ends with it.
+    pub(super) key: PageKey,
+    pub(super) snapshot: Snapshot,
+}
+
 /// What tells where the executions of one account stand, as of one moment.
 struct Standing {
     now: Timestamp,
@@ -52,7 +60,7 @@ impl Store {
         let Some((seq, execution)) = executions::get(&reader, account, id).await? else { return Ok(None) };
         let standing = &mut Standing::of(&reader, account).await?;
         let mut shown = snapshots(&reader, standing, vec![(seq, execution)]).await?;
-        let Some(mut snapshot) = shown.pop() else { return Ok(None) };
+        let Some((_, mut snapshot)) = shown.pop() else { return Ok(None) };
         let mut attempts = endings::attempts(&reader, seq).await?;
         if let Some((row, _)) = pending::get(&reader, &[seq]).await?.pop() {
             attempts.extend(under_way(&row));
@@ -73,27 +81,41 @@ impl Store {
         after: Option<PageKey>,
         size: usize,
     ) -> Result<ExecutionPage> {
+        let (found, next) = self.matching(account, filter, after, size).await?;
+        Ok(ExecutionPage { executions: found.into_iter().map(|found| found.snapshot).collect(), next })
+    }
+
+    /// At most `size` executions after a key, each with its place and the key of a page that ends with it; and where to go on.
+    pub(super) async fn matching(
+        &self,
+        account: &AccountId,
+        filter: &Filter,
+        after: Option<PageKey>,
+        size: usize,
+    ) -> Result<(Vec<Found>, Option<PageKey>)> {
         let reader = self.database.read();
         let standing = &mut Standing::of(&reader, account).await?;
         let mut walk = Walk::after(&reader, account, filter, after).await?;
-        let (mut page, mut last) = (Vec::with_capacity(size), None);
+        let mut page: Vec<Found> = Vec::with_capacity(size);
         loop {
             let stride = STRIDE.min(if filter.is_open() { size - page.len() + 1 } else { STRIDE });
             let step = walk.step(stride).await?;
             let wanted = step.rows.into_iter().filter(|(.., execution)| filter.wants(execution));
-            let (keys, wanted): (HashMap<ExecutionId, PageKey>, Vec<(i64, Execution)>) =
-                wanted.map(|(seq, key, execution)| ((execution.id, key), (seq, execution))).unzip();
-            for snapshot in snapshots(&reader, standing, wanted).await? {
+            let (keys, wanted): (HashMap<i64, PageKey>, Vec<(i64, Execution)>) =
+                wanted.map(|(seq, key, execution)| ((seq, key), (seq, execution))).unzip();
+            for (seq, snapshot) in snapshots(&reader, standing, wanted).await? {
+                let Some(key) = keys.get(&seq).copied() else { continue };
+                if !filter.wants_state(&snapshot.state) {
+                    continue;
+                }
                 if page.len() == size {
-                    return Ok(ExecutionPage { executions: page, next: last });
+                    let last = page.last().map(|last| last.key);
+                    return Ok((page, last));
                 }
-                if filter.wants_state(&snapshot.state) {
-                    last = keys.get(&snapshot.execution.id).copied();
-                    page.push(snapshot);
-                }
+                page.push(Found { seq, key, snapshot });
             }
             if step.next.is_none() || step.enough {
-                return Ok(ExecutionPage { executions: page, next: step.next });
+                return Ok((page, step.next));
             }
         }
     }
@@ -104,7 +126,7 @@ async fn snapshots(
     reader: &Reader,
     standing: &mut Standing,
     executions: Vec<(i64, Execution)>,
-) -> Result<Vec<Snapshot>> {
+) -> Result<Vec<(i64, Snapshot)>> {
     if executions.is_empty() {
         return Ok(Vec::new());
     }
@@ -134,7 +156,8 @@ async fn snapshots(
             },
         };
         let attempt_count = counts.get(&seq).copied().unwrap_or(0) + under_way;
-        shown.push(Snapshot { execution, state, started_at, attempt_count, attempts: Vec::new() });
+        let attempts = Vec::new();
+        shown.push((seq, Snapshot { execution, state, started_at, attempt_count, attempts }));
     }
     Ok(shown)
 }

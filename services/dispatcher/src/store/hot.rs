@@ -111,6 +111,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
             vec![first(), 1_000_i64.into(), account(), limit()],
         ),
         ("oldest changes", changes::OLDER.into(), vec![now(), limit()]),
-        ("last attempt of a delivery", endings::LAST_ATTEMPT.into(), vec![first(), 0_i64.into()]),
+        ("last attempts of deliveries", endings::last_numbers(many), seqs()),
+        ("ends held", endings::holding(many, super::sql::locked(backend)), seqs()),
     ]
 }

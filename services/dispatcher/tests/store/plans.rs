@@ -70,7 +70,8 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("whose changes", "change USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "change_pkey", true),
     ("changes of an account", "change USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "change_pkey", true),
     ("oldest changes", "SCAN change", "change_pkey", true),
-    ("last attempt of a delivery", "attempt USING PRIMARY KEY (seq=? AND step=?)", "attempt_pkey", false),
+    ("last attempts of deliveries", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
+    ("ends held", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
 ];
 
 /// What SQLite calls a scan, and ends with its limit: an index, or the rows by key, in its own order from the first one.

@@ -1,6 +1,6 @@
 //! The commands under `sluice execution`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::words;
 
@@ -16,20 +16,15 @@ pub enum Execution {
         /// An id or a resource name.
         execution: String,
     },
-    /// End one that is not finished.
-    Cancel {
-        /// An id or a resource name.
-        execution: String,
-    },
-    /// Open a failed or cancelled one again.
-    Retry {
-        /// An id or a resource name.
-        execution: String,
-    },
+    /// End one that is not finished, or with --all every one that the filters let through.
+    Cancel(ExecutionChoice),
+    /// Open a failed or cancelled one again, or with --all every one that the filters let through; the failed ones, without --state.
+    Retry(ExecutionChoice),
 }
 
 /// Which executions are meant. Filters must all hold.
 #[derive(Debug, Args)]
+#[group(multiple = true, conflicts_with = "execution")]
 pub struct ExecutionFilter {
     /// In this state: queued, running, waiting, paused, succeeded, failed, stopped or cancelled.
     #[arg(long, value_name = "STATE", value_parser = words::execution_state)]
@@ -64,6 +59,23 @@ pub struct ExecutionFilter {
     /// Ended before then.
     #[arg(long, value_name = "WHEN", value_parser = words::when)]
     pub ended_until: Option<words::When>,
+}
+
+/// One execution, or all that some filters let through.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["execution", "all"]).required(true))]
+pub struct ExecutionChoice {
+    /// An id or a resource name.
+    pub execution: Option<String>,
+    /// All that the filters let through; without any, all that it can be done to.
+    #[arg(long)]
+    pub all: bool,
+    /// Which, with --all.
+    #[command(flatten)]
+    pub filter: ExecutionFilter,
+    /// With --all, go on where an earlier run ended: the token that it printed.
+    #[arg(long, value_name = "TOKEN", requires = "all")]
+    pub page_token: Option<String>,
 }
 
 /// Flags of `sluice execution list`.

@@ -1,5 +1,6 @@
 //! `sluice execution`: the history, and what can be done to an execution.
 
+mod bulk;
 mod filter;
 mod story;
 mod watch;
@@ -20,25 +21,27 @@ const EXECUTION: &str = "sluice.dispatcher.v1.Execution";
 /// Why it could not be done, and what to do next.
 pub async fn run(Noun { client, verb }: Noun<cli::Execution>) -> anyhow::Result<()> {
     let named = match &verb {
-        cli::Execution::Get { execution }
-        | cli::Execution::Cancel { execution }
-        | cli::Execution::Retry { execution } => Some(execution.as_str()),
+        cli::Execution::Get { execution } => Some(execution.as_str()),
+        cli::Execution::Cancel(choice) | cli::Execution::Retry(choice) => choice.execution.as_deref(),
         cli::Execution::List(_) | cli::Execution::Watch(_) => None,
     };
     let connection = Connection::open(&client, Part::Admin, named)?;
+    let name = || connection.execution_name(named.unwrap_or_default());
     let execution = match &verb {
         cli::Execution::List(wish) => return list(&connection, wish).await,
         cli::Execution::Watch(wish) => return watch::run(&connection, wish).await,
-        cli::Execution::Get { execution } => {
-            let request = GetExecutionRequest { name: connection.execution_name(execution)? };
+        cli::Execution::Cancel(choice) if choice.all => return bulk::cancel(&connection, choice).await,
+        cli::Execution::Retry(choice) if choice.all => return bulk::retry(&connection, choice).await,
+        cli::Execution::Get { .. } => {
+            let request = GetExecutionRequest { name: name()? };
             connection.answer(connection.executions().get_execution(request).await)?.execution
         }
-        cli::Execution::Cancel { execution } => {
-            let request = CancelExecutionRequest { name: connection.execution_name(execution)? };
+        cli::Execution::Cancel(_) => {
+            let request = CancelExecutionRequest { name: name()? };
             connection.answer(connection.executions().cancel_execution(request).await)?.execution
         }
-        cli::Execution::Retry { execution } => {
-            let request = RetryExecutionRequest { name: connection.execution_name(execution)? };
+        cli::Execution::Retry(_) => {
+            let request = RetryExecutionRequest { name: name()? };
             connection.answer(connection.executions().retry_execution(request).await)?.execution
         }
     };
