@@ -42,6 +42,9 @@ pub struct Options {
     pub lock_timeout: Duration,
     /// PostgreSQL: how long one statement may run before `Unavailable`; migrations are exempt.
     pub statement_timeout: Duration,
+    /// Only for the control of the suite that counts syncs. SQLite: `synchronous=NORMAL`, which acknowledges what a power cut takes
+    /// back, and nobody refuses it.
+    pub unsynced: bool,
     /// Only for test databases. PostgreSQL: `sluice_now()` is what [`Database::set_test_clock`] says.
     pub settable_clock: bool,
 }
@@ -54,6 +57,7 @@ impl Default for Options {
             acquire_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            unsynced: false,
             settable_clock: false,
         }
     }
@@ -149,6 +153,7 @@ impl Database {
         let database =
             Self(Arc::new(Pools { url: url.clone(), backend, writer, readers, clock, settable_clock }));
         match backend {
+            Backend::Sqlite if options.unsynced => {}
             Backend::Sqlite => sqlite::require_durable(&database).await?,
             Backend::Postgres => postgres::require_durable(&database).await?,
         }

@@ -5,8 +5,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use sea_orm::DatabaseConnection;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::database::{ConnectError, Database, Options};
 use crate::error::StorageError;
@@ -36,7 +38,7 @@ pub(crate) async fn connect(
     let writing = shared
         .clone()
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if options.unsynced { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     let reading = shared.read_only(true);
     let pool = || {
@@ -48,7 +50,10 @@ pub(crate) async fn connect(
     };
     let mut attempt = 1;
     let writer = loop {
-        let writer = pool().min_connections(1).max_connections(1);
+        let writer = pool()
+            .min_connections(1)
+            .max_connections(1)
+            .after_release(|connection, _| Box::pin(ended(connection)));
         match writer.connect_with(writing.clone()).await.map_err(StorageError::from) {
             Ok(pool) => break pool,
             // SQLite does not wait for the lock that the change to WAL takes, whatever its busy timeout.
@@ -65,6 +70,22 @@ pub(crate) async fn connect(
         .await
         .map_err(StorageError::from)?;
     Ok((writer.into(), readers.into()))
+}
+
+/// Whether a connection that comes back can be used again. SQLite ends a transaction by itself when its disk is full or fails; the
+/// driver's ROLLBACK finds none then and the driver goes on counting one, and what it takes for the next transaction is a savepoint,
+/// whose release may commit nothing. Such a connection is closed, and the pool opens another.
+async fn ended(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // A rollback may be on its way to the connection's thread; this comes behind it.
+    connection.ping().await?;
+    let open = connection.is_in_transaction();
+    if open {
+        tracing::warn!("a transaction could not be rolled back; its connection is closed");
+    }
+    Ok(!open)
 }
 
 /// Makes the folder and the file for the owner alone; SQLite gives its side files the same mode.

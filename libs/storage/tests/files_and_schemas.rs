@@ -148,3 +148,31 @@ async fn a_full_disk_is_told_apart_keeps_what_was_committed_and_passes() {
     let kept: Vec<i64> = rows.iter().map(|row| row.at(0).unwrap()).collect();
     assert_eq!(kept, [1, 3]);
 }
+
+#[tokio::test]
+async fn a_transaction_after_one_that_the_database_ended_by_itself_is_one_and_is_committed() {
+    let db = sluice_testkit::sqlite().await;
+    let setup = db.database().write("test").await.unwrap();
+    setup.execute("CREATE TABLE kept (piece BLOB)", vec![]).await.unwrap();
+    setup.commit().await.unwrap();
+    let options = Options { lock_timeout: std::time::Duration::from_millis(20), ..Options::default() };
+    let other = Database::connect(&db.url, Clock::system(), &options).await.unwrap();
+    for round in 1..=3_i64 {
+        let full = db.database().write("test").await.unwrap();
+        full.execute("PRAGMA max_page_count = 10", vec![]).await.unwrap();
+        let error = full.execute("INSERT INTO kept VALUES (randomblob(1000000))", vec![]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Full(_)), "{error:?}");
+        drop(full);
+
+        let next = db.database().write("test").await.unwrap();
+        let error = other.write("test").await.unwrap_err();
+        assert!(
+            matches!(error, StorageError::Retry(_)),
+            "it has the file to itself from its beginning: {error:?}"
+        );
+        next.execute("INSERT INTO kept VALUES (x'00')", vec![]).await.unwrap();
+        next.commit().await.unwrap();
+        let row = other.read().one("SELECT count(*) FROM kept", vec![]).await.unwrap().unwrap();
+        assert_eq!(row.at::<i64>(0).unwrap(), round, "others see what was committed");
+    }
+}
