@@ -23,9 +23,11 @@ impl Rate {
     /// The time one unit stands for, in nanoseconds: `per / units`, rounded up. `None` where nothing may start: without units, burst
     /// or length, and where a full burst takes more than ten years to come back.
     pub fn cell(&self) -> Option<u64> {
-        let per = u64::try_from(self.per.as_micros()).ok()?.checked_mul(1_000)?;
-        let possible = self.units > 0 && self.burst > 0 && per > 0;
-        let cell = possible.then(|| per.div_ceil(u64::from(self.units)))?;
+        let per = u128::from(self.per.as_micros().unsigned_abs()) * 1_000;
+        if self.units == 0 || self.burst == 0 || per == 0 {
+            return None;
+        }
+        let cell = u64::try_from(per.div_ceil(u128::from(self.units))).ok()?;
         (cell.checked_mul(u64::from(self.burst))? <= Self::LONGEST_BURST).then_some(cell)
     }
 }

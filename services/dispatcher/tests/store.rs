@@ -14,6 +14,7 @@
 
 mod store {
     pub(crate) mod accept;
+    pub(crate) mod backlog;
     pub(crate) mod breaker;
     pub(crate) mod bulk;
     pub(crate) mod changes;
@@ -25,7 +26,9 @@ mod store {
     pub(crate) mod history;
     pub(crate) mod invariants;
     pub(crate) mod makers;
+    pub(crate) mod pauses;
     mod plans;
+    pub(crate) mod promises;
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
     pub(crate) mod quotas;
@@ -218,6 +221,26 @@ cases! {
         an_attempt_is_kept_only_with_how_it_came_out;
     replay:
         what_is_simulated_is_what_the_store_does;
+    promises:
+        by_rate_and_for_notifications,
+        by_an_allowance_over_the_ends_of_periods,
+        after_plans_that_change_in_the_middle,
+        after_a_grant_and_after_an_operators_pause,
+        with_a_gate_in_the_middle_and_another_account_beside,
+        what_nobody_can_foresee_has_no_promise;
+    pauses:
+        by_a_used_up_quota,
+        by_the_plan,
+        by_a_webhook_disabled_by_hand,
+        by_unknown_entitlements,
+        by_an_operator,
+        by_an_open_breaker;
+    backlog:
+        an_event_is_refused_whole_and_leaves_room_for_smaller_ones,
+        repeats_are_answered_and_other_accounts_accepted_in_the_batch_that_is_refused,
+        a_lowered_end_refuses_what_comes_and_drops_nothing_that_waits,
+        room_comes_back_when_what_waits_starts_is_cancelled_or_is_stopped,
+        random_schedules_are_answered_as_counting_says;
     quota_driver:
         random_schedules_start_exactly_what_the_model_admits;
 }

@@ -102,7 +102,7 @@ impl Store {
         if reader.one(select, vec![now.into()]).await?.is_none() {
             return Ok(0);
         }
-        let tx = self.database.write("prune-grants").await?;
+        let tx = self.database.write("prune_grants").await?;
         let delete = "DELETE FROM allowance_grant WHERE (account, request) IN (\
              SELECT account, request FROM allowance_grant WHERE kept_until <= $1 ORDER BY kept_until LIMIT $2)";
         let forgotten = tx.execute(delete, vec![now.into(), FORGOTTEN_AT_ONCE.into()]).await?;
