@@ -6,17 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use sluice_domain::Timestamp;
 use sluice_runtime::Clock;
 use thiserror::Error;
+use tokio::sync::Mutex;
 
 use crate::database_url::DatabaseUrl;
 use crate::error::{Cause, StorageError};
 use crate::parameters::anonymous;
+use crate::statement::Driver;
 use crate::transaction::{Reader, Transaction};
 use crate::{postgres, sqlite};
 
@@ -179,10 +178,16 @@ impl Database {
     /// # Errors
     /// `Unavailable` when no connection came free in time, `Retry` when another process holds SQLite's write lock.
     pub async fn write(&self, name: &'static str) -> Result<Transaction, StorageError> {
-        let mode = (self.0.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
-        let inner = self.0.writer.begin_with_options(options).await?;
-        Ok(Transaction::new(inner, name, self.0.backend, self.0.clock.clone()))
+        let driver = match self.0.backend {
+            Backend::Sqlite => {
+                let pool = self.0.writer.get_sqlite_connection_pool();
+                Driver::Sqlite(Mutex::new(sqlite::begin(pool).await?))
+            }
+            Backend::Postgres => {
+                Driver::Postgres(Mutex::new(self.0.writer.get_postgres_connection_pool().begin().await?))
+            }
+        };
+        Ok(Transaction::new(driver, name, self.0.backend, self.0.clock.clone()))
     }
 
     /// What reads single statements, each on any free connection and each seeing what is committed when it starts.

@@ -71,15 +71,16 @@ impl<const N: usize> Insertion<N> {
         Self { table, columns, behind }
     }
 
-    /// Inserts the rows.
+    /// Inserts the rows, and says how many.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn run(&self, tx: &Transaction, rows: Vec<[Value; N]>) -> Result<(), StorageError> {
+    pub async fn run(&self, tx: &Transaction, rows: Vec<[Value; N]>) -> Result<u64, StorageError> {
+        let mut inserted = 0;
         for (sql, values) in self.statements(tx, rows) {
-            tx.execute_as_is(sql, values).await?;
+            inserted += tx.execute_as_is(sql, values).await?;
         }
-        Ok(())
+        Ok(inserted)
     }
 
     /// Inserts the rows, and gives what they return.

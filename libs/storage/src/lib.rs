@@ -24,6 +24,7 @@ mod parameters;
 mod postgres;
 pub mod rows;
 mod sqlite;
+mod statement;
 mod transaction;
 
 pub use batcher::{Batcher, BatcherHandle, Closed};

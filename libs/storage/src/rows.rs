@@ -31,6 +31,10 @@ impl Row {
         self.0.try_get_by_index(index).map_err(|error| StorageError::Decode(Cause::new(error.to_string())))
     }
 
+    pub(crate) fn from_driver(row: impl Into<QueryResult>) -> Self {
+        Self(row.into())
+    }
+
     /// sea-orm's own row, for `FromQueryResult`.
     pub fn result(&self) -> &QueryResult {
         &self.0

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use sea_orm::DatabaseConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use crate::database::{ConnectError, Database, Options};
 use crate::error::StorageError;
@@ -95,6 +95,12 @@ fn create(path: &Path) -> std::io::Result<()> {
     }
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     Ok(())
+}
+
+/// Begins a transaction that holds the file's write lock from its first moment; refused, never a savepoint, on a connection that
+/// has one.
+pub(crate) async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, StorageError> {
+    Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
 }
 
 /// Refuses a connection that acknowledges before it has synced.

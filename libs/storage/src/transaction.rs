@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Value};
 use sluice_domain::Timestamp;
 use sluice_runtime::{Clock, failpoint};
 
 use crate::database::Backend;
 use crate::error::StorageError;
 use crate::rows::Row;
+use crate::statement::Driver;
 
 /// What a [`Transaction`] and a [`Reader`] can both do. SQL has `$1`-style parameters on both backends.
 pub trait Query: Send + Sync {
@@ -35,7 +36,7 @@ pub trait Query: Send + Sync {
 
 /// A transaction that may write; unless [committed](Transaction::commit), dropping it rolls it back.
 pub struct Transaction {
-    inner: DatabaseTransaction,
+    driver: Driver,
     name: &'static str,
     backend: Backend,
     clock: Clock,
@@ -50,14 +51,9 @@ pub struct Reader {
 }
 
 impl Transaction {
-    pub(crate) fn new(
-        inner: DatabaseTransaction,
-        name: &'static str,
-        backend: Backend,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(driver: Driver, name: &'static str, backend: Backend, clock: Clock) -> Self {
         failpoint::reach(name, "begun");
-        Self { inner, name, backend, clock }
+        Self { driver, name, backend, clock }
     }
 
     /// Runs one statement and returns how many rows it inserted, changed or deleted.
@@ -65,30 +61,23 @@ impl Transaction {
     /// # Errors
     /// After one, PostgreSQL refuses everything but the end of the transaction.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StorageError> {
-        Ok(self.inner.execute_raw(self.backend.statement(sql, values)).await?.rows_affected())
+        let (sql, values) = self.driver.worded(sql, values);
+        self.driver.execute(sql, values).await
     }
 
-    /// Runs one statement that is in the backend's own words.
-    pub(crate) async fn execute_as_is(&self, sql: String, values: Vec<Value>) -> Result<(), StorageError> {
-        self.inner.execute_raw(self.backend.statement_as_is(sql, values)).await?;
-        Ok(())
+    /// The same for one that is in the backend's own words.
+    pub(crate) async fn execute_as_is(&self, sql: String, values: Vec<Value>) -> Result<u64, StorageError> {
+        self.driver.execute(sql, values).await
     }
 
     /// All rows of the answer to a statement that is in the backend's own words.
     pub(crate) async fn all_as_is(&self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
-        let rows = self.inner.query_all_raw(self.backend.statement_as_is(sql, values)).await?;
-        Ok(rows.into_iter().map(Row::from).collect())
+        self.driver.all(sql, values).await
     }
 
     /// Runs a script of several statements without parameters.
     pub(crate) async fn script(&self, sql: &str) -> Result<(), StorageError> {
-        self.inner.execute_unprepared(sql).await?;
-        Ok(())
-    }
-
-    /// For sea-orm entities.
-    pub fn connection(&self) -> &DatabaseTransaction {
-        &self.inner
+        self.driver.script(sql).await
     }
 
     /// Makes it all durable and visible. When it returns, the commit is synced to disk.
@@ -97,7 +86,7 @@ impl Transaction {
     /// `Unavailable` leaves in doubt whether it was committed; any other error means that it was not.
     pub async fn commit(self) -> Result<(), StorageError> {
         failpoint::reach(self.name, "committing");
-        self.inner.commit().await?;
+        self.driver.commit().await?;
         failpoint::reach(self.name, "committed");
         Ok(())
     }
@@ -107,7 +96,7 @@ impl Transaction {
     /// # Errors
     /// When the connection is gone; the database undoes it by itself then.
     pub async fn rollback(self) -> Result<(), StorageError> {
-        Ok(self.inner.rollback().await?)
+        self.driver.rollback().await
     }
 }
 
@@ -128,15 +117,16 @@ impl Query for Transaction {
     }
 
     async fn all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
-        all(&self.inner, self.backend, sql, values).await
+        let (sql, values) = self.driver.worded(sql, values);
+        self.driver.all(sql, values).await
     }
 
     async fn one(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StorageError> {
-        one(&self.inner, self.backend, sql, values).await
+        Ok(self.all(sql, values).await?.into_iter().next())
     }
 
     async fn now(&self) -> Result<Timestamp, StorageError> {
-        now(&self.inner, self.backend, &self.clock).await
+        now(self, &self.clock).await
     }
 }
 
@@ -154,7 +144,7 @@ impl Query for Reader {
     }
 
     async fn now(&self) -> Result<Timestamp, StorageError> {
-        now(&self.inner, self.backend, &self.clock).await
+        now(self, &self.clock).await
     }
 }
 
@@ -177,15 +167,11 @@ async fn one(
     Ok(connection.query_one_raw(backend.statement(sql, values)).await?.map(Row::from))
 }
 
-async fn now(
-    connection: &impl ConnectionTrait,
-    backend: Backend,
-    clock: &Clock,
-) -> Result<Timestamp, StorageError> {
-    match backend {
+async fn now(query: &impl Query, clock: &Clock) -> Result<Timestamp, StorageError> {
+    match query.backend() {
         Backend::Sqlite => Ok(clock.now()),
         Backend::Postgres => {
-            let row = one(connection, backend, "SELECT sluice_now()", Vec::new()).await?;
+            let row = query.one("SELECT sluice_now()", Vec::new()).await?;
             let row = row.ok_or_else(|| StorageError::decode("sluice_now() returned no row"))?;
             Ok(Timestamp::from_micros(row.at(0)?))
         }

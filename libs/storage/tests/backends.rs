@@ -295,21 +295,6 @@ async fn the_live_settings_are_durable_and_printed() {
     .await;
 }
 
-#[tokio::test]
-async fn entities_share_the_transaction() {
-    use sea_orm::{ConnectionTrait, DbBackend, Statement};
-
-    on_each_backend(|db| async move {
-        with_items(&db).await;
-        let transaction = db.database().write("test").await.unwrap();
-        insert(&transaction, 1, "a").await.unwrap();
-        let backend = if db.backend() == Backend::Sqlite { DbBackend::Sqlite } else { DbBackend::Postgres };
-        let statement = Statement::from_string(backend, "SELECT seq FROM items");
-        assert_eq!(transaction.connection().query_all_raw(statement).await.unwrap().len(), 1);
-    })
-    .await;
-}
-
 #[test]
 fn a_cause_prints_as_what_the_driver_said() {
     let cause = Cause::new("disk I/O error");
