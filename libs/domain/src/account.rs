@@ -1,6 +1,7 @@
 //! Who a thing belongs to: the account (one tenant) and the user in it. Both names come from the host.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,10 +16,10 @@ pub struct NameError {
     allowed: &'static str,
 }
 
-/// The host's name for one tenant: 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ -`.
+/// The host's name for one tenant: 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ -`. It goes along with everything, so clones share it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AccountId(Box<str>);
+pub struct AccountId(Arc<str>);
 
 /// The host's name for one user of an account: 1 to 128 printable ASCII characters without spaces.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

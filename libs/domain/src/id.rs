@@ -14,6 +14,16 @@ use crate::Timestamp;
 /// Crockford's base 32 in lower case, as the TypeID specification has it.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LENGTH: usize = 26;
+/// What each byte stands for in [`ALPHABET`]; 255 for none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 32 {
+        digits[ALPHABET[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    digits
+};
 
 /// The kind of thing an id names: its prefix and its word in errors.
 pub trait Kind {
@@ -96,7 +106,9 @@ impl<K: Kind> fmt::Display for Id<K> {
             *place = ALPHABET[digit];
             rest >>= 5;
         }
-        write!(f, "{}_{}", K::PREFIX, std::str::from_utf8(&suffix).unwrap_or_default())
+        f.write_str(K::PREFIX)?;
+        f.write_str("_")?;
+        f.write_str(std::str::from_utf8(&suffix).unwrap_or_default())
     }
 }
 
@@ -114,12 +126,15 @@ impl<K: Kind> FromStr for Id<K> {
         let suffix = text
             .strip_prefix(K::PREFIX)
             .and_then(|rest| rest.strip_prefix('_'))
-            .filter(|suffix| suffix.len() == SUFFIX_LENGTH && suffix.as_bytes()[0] <= b'7')
-            .ok_or_else(|| error.clone())?;
+            .filter(|suffix| suffix.len() == SUFFIX_LENGTH && suffix.as_bytes()[0] <= b'7');
+        let Some(suffix) = suffix else { return Err(error) };
         let mut value: u128 = 0;
         for byte in suffix.bytes() {
-            let digit = ALPHABET.iter().position(|known| *known == byte).ok_or_else(|| error.clone())?;
-            value = (value << 5) | digit as u128;
+            let digit = DIGITS[usize::from(byte)];
+            if digit == u8::MAX {
+                return Err(error);
+            }
+            value = (value << 5) | u128::from(digit);
         }
         Ok(Self::from_uuid(Uuid::from_u128(value)))
     }

@@ -1,6 +1,6 @@
 //! The forms that every checked text has: printed as it is, read from a string by its own rule.
 
-/// Printing, and reading from and into a `String`, for a tuple struct around a `Box<str>` that parses with this error.
+/// Printing, and reading from and into a `String`, for a tuple struct around a `Box<str>` or `Arc<str>` that parses with this error.
 macro_rules! text_forms {
     ($name:ident, $error:ident) => {
         impl std::fmt::Display for $name {
@@ -21,7 +21,7 @@ macro_rules! text_forms {
         }
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0.into()
+                String::from(&*name.0)
             }
         }
     };

@@ -90,10 +90,20 @@ impl Json {
         let mut kept: Vec<(String, Self)> = Vec::new();
         for (name, value) in members {
             let name = name.into();
-            match places.get(&name) {
-                Some(place) => kept[*place].1 = value,
+            let place = if kept.len() <= WIDE {
+                kept.iter().position(|(known, _)| *known == name)
+            } else {
+                if places.is_empty() {
+                    places.extend(kept.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
+                }
+                places.get(&name).copied()
+            };
+            match place {
+                Some(place) => kept[place].1 = value,
                 None => {
-                    places.insert(name.clone(), kept.len());
+                    if !places.is_empty() {
+                        places.insert(name.clone(), kept.len());
+                    }
                     kept.push((name, value));
                 }
             }

@@ -137,12 +137,22 @@ fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], TraceContextError> {
     Ok(bytes)
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for TraceContext {
     /// The value of a `traceparent` header, version 00.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trace_id = u128::from_be_bytes(self.trace_id);
-        let span_id = u64::from_be_bytes(self.span_id);
-        write!(f, "00-{trace_id:032x}-{span_id:016x}-{:02x}", self.flags)
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        let (trace, rest) = text[3..].split_at_mut(33);
+        let (span, flags) = rest.split_at_mut(17);
+        let written = [(trace, &self.trace_id[..]), (span, &self.span_id[..]), (flags, &[self.flags][..])];
+        for (places, bytes) in written {
+            for (place, byte) in places.chunks_exact_mut(2).zip(bytes) {
+                place[0] = HEX[usize::from(byte >> 4)];
+                place[1] = HEX[usize::from(byte & 15)];
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Json, Number, Object};
+use super::{Json, Number, Object, WIDE};
 
 /// How deep lists and objects may be nested.
 pub const MAX_DEPTH: usize = 32;
@@ -57,6 +57,23 @@ pub(super) fn is_number(text: &str) -> bool {
 struct Parser<'t> {
     text: &'t str,
     at: usize,
+}
+
+/// The names of an object's members: a few are looked through, more are remembered apart.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// Whether a member of this name is there already; if not, it is from now on.
+    fn has(&mut self, name: &str, members: &[(String, Json)]) -> bool {
+        if members.len() < WIDE {
+            return members.iter().any(|(known, _)| known == name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(members.iter().map(|(known, _)| known.clone()));
+        }
+        !self.0.insert(name.to_owned())
+    }
 }
 
 impl Parser<'_> {
@@ -139,7 +156,7 @@ impl Parser<'_> {
         let depth = self.deeper(depth)?;
         self.at += 1;
         let mut members: Vec<(String, Json)> = Vec::new();
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -148,7 +165,7 @@ impl Parser<'_> {
         loop {
             self.skip_space();
             let name = self.string()?;
-            if !names.insert(name.clone()) {
+            if names.has(&name, &members) {
                 return Err(JsonError::DuplicateMember { name, at: self.at });
             }
             self.skip_space();
@@ -201,9 +218,9 @@ impl Parser<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while !matches!(self.peek(), None | Some(b'"' | b'\\' | 0..=0x1f)) {
-                self.at += 1;
-            }
+            let rest = &self.text.as_bytes()[start..];
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            self.at += plain.unwrap_or(rest.len());
             out.push_str(&self.text[start..self.at]);
             match self.peek() {
                 Some(b'"') => {

@@ -46,21 +46,27 @@ fn string<W: Write>(out: &mut W, text: &str) -> fmt::Result {
 
 pub(super) fn escape(out: &mut String, text: &str) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' => {
+    let mut rest = text;
+    // Most texts have nothing to escape, so they are taken in runs.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
+        let (special, behind) = from.split_at(1);
+        match special.as_bytes()[0] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x8 => out.push_str("\\b"),
+            0xc => out.push_str("\\f"),
+            control => {
                 out.push_str("\\u00");
-                out.push(HEX[(c as usize) >> 4]);
-                out.push(HEX[(c as usize) & 15]);
+                out.push(HEX[usize::from(control >> 4)]);
+                out.push(HEX[usize::from(control & 15)]);
             }
-            _ => out.push(c),
         }
+        rest = behind;
     }
+    out.push_str(rest);
 }
