@@ -1,5 +1,7 @@
 //! The right to try one delivery now, held by one owner until its lease ends.
 
+use std::sync::Arc;
+
 use sluice_domain::{AccountId, ExecutionId, Span, Timestamp, WebhookId};
 
 use crate::attempt::Attempt;
@@ -22,7 +24,7 @@ pub struct Claim {
     /// The W3C trace context it belongs to.
     pub traceparent: String,
     /// The requests.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Which of them is to be sent.
     pub step: usize,
     /// The attempt's number within the delivery.

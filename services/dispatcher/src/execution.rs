@@ -3,6 +3,8 @@
 //! Who takes it onward: `Queued`, `Waiting` and `Paused` are claimed when their turn comes; `Running` ends with its attempt, or is
 //! rescued when its owner died; the four ends are final until somebody retries.
 
+use std::sync::Arc;
+
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp, WebhookId};
 
 use crate::attempt::{Attempt, Outcome};
@@ -184,7 +186,7 @@ pub struct Execution {
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// The requests.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
 }
 
 /// What the history shows of an execution.

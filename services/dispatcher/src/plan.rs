@@ -68,7 +68,8 @@ impl Plan {
     pub fn encode(&self) -> Result<(String, Vec<u8>), PlanError> {
         let entries: Vec<Entry> = self.deliveries.iter().map(Entry::of).collect();
         let text = serde_json::to_string(&entries).map_err(|error| PlanError(error.to_string()))?;
-        let bodies = self.deliveries.iter().flat_map(|delivery| delivery.body.iter().copied()).collect();
+        let bodies: Vec<&[u8]> = self.deliveries.iter().map(|delivery| delivery.body.as_ref()).collect();
+        let bodies = bodies.concat();
         Ok((text, bodies))
     }
 

@@ -53,6 +53,15 @@ impl Mode {
         }
     }
 
+    /// Calls under way at once: enough to keep the suite busy.
+    pub(crate) const fn calls(self) -> usize {
+        match self {
+            Self::Unary => 256,
+            Self::Batch16 => 64,
+            Self::Batch256 => 16,
+        }
+    }
+
     /// Events in a call.
     pub(crate) const fn size(self) -> usize {
         match self {
@@ -81,9 +90,9 @@ pub(crate) struct E2e {
     /// How often ceiling and suite are run in turn; medians are shown.
     #[arg(long, default_value_t = 5)]
     pub(crate) pairs: usize,
-    /// Events under way at once.
-    #[arg(long, default_value_t = 256)]
-    pub(crate) in_flight: usize,
+    /// Calls under way at once; by default 256 with one event, 64 with 16, 16 with 256.
+    #[arg(long)]
+    pub(crate) calls: Option<usize>,
     /// How long latency is measured at each load.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub(crate) latency_seconds: u64,

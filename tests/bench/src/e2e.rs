@@ -51,7 +51,7 @@ async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<AccountsReport> {
     house.durability().clone_into(&mut report.durability);
-    let mut deliveries = Deliveries::new(house, receiving, flags.in_flight);
+    let mut deliveries = Deliveries::new(house, receiving, flags.calls);
     for &mode in &flags.modes {
         deliveries.warm_up(mode).await?;
     }

@@ -1,5 +1,7 @@
 //! From what the evaluator enqueues to what the store accepts. Ids are minted here, when the thing is about to be accepted.
 
+use std::sync::Arc;
+
 use proto::dispatcher::v1 as wire;
 use sluice_domain::{Action, AutomationId, DeliveryId, EventId, ExecutionId, Span, Timestamp, Violations};
 use sluice_rpc::convert::{from_duration, from_timestamp};
@@ -111,7 +113,7 @@ fn execution(
             let deliveries = all.filter_map(|(at, planned)| {
                 delivery(planned, &format!("{field}.deliveries[{at}]"), mint, broken)
             });
-            Work::Deliver(Plan { deliveries: deliveries.collect() })
+            Work::Deliver(Arc::new(Plan { deliveries: deliveries.collect() }))
         }
     };
     Some(NewExecution {

@@ -1,6 +1,7 @@
 //! Acceptance: one transaction inserts what events set off, and claims what may start at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
@@ -53,7 +54,7 @@ pub struct NewExecution {
 #[derive(Debug, Clone)]
 pub enum Work {
     /// Send these requests, at least one.
-    Deliver(Plan),
+    Deliver(Arc<Plan>),
     /// Nothing: the templates could not be rendered safely, for this reason. It is recorded as failed.
     Rejected(String),
 }
@@ -320,8 +321,8 @@ async fn number(
     let places = executions::places(tx, count).await?;
     let fresh = |((event, new), seq): ((&NewEvent, &NewExecution), i64)| {
         let (plan, rejected) = match &new.work {
-            Work::Deliver(plan) => (plan.clone(), None),
-            Work::Rejected(message) => (Plan::default(), Some(message.clone())),
+            Work::Deliver(plan) => (Arc::clone(plan), None),
+            Work::Rejected(message) => (Arc::default(), Some(message.clone())),
         };
         let execution = Execution {
             account: event.account.clone(),

@@ -111,7 +111,7 @@ pub(super) async fn save<'a>(
     tx: &Transaction,
     quotas: impl IntoIterator<Item = &'a AccountQuota>,
 ) -> Result<()> {
-    USE.run(tx, quotas.into_iter().map(in_use).collect()).await
+    USE.run(tx, quotas.into_iter().map(in_use).collect()).await.map(drop)
 }
 
 /// Writes back a locked account whose limits have changed.

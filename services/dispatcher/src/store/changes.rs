@@ -149,5 +149,5 @@ async fn record(tx: &Transaction, changes: &Changes, now: Timestamp) -> Result<(
     let columns = |(account, changes): (&AccountId, &[Change])| -> [Value; 3] {
         [account.as_str().into(), now.as_micros().into(), Change::encode(changes).into()]
     };
-    INSERTION.run(tx, changes.iter().map(columns).collect()).await
+    INSERTION.run(tx, changes.iter().map(columns).collect()).await.map(drop)
 }

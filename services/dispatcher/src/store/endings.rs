@@ -1,5 +1,6 @@
 //! The `attempt` and `ending` rows: what is appended when an attempt or an execution ends.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sea_orm::Value;
@@ -58,11 +59,11 @@ const ENDINGS: Insertion<ENDING_WIDTH> = Insertion::new(
 /// Appends ended attempts.
 pub(super) async fn insert_attempts(
     tx: &Transaction,
-    attempts: &[(i64, Attempt)],
+    attempts: &[(i64, Cow<'_, Attempt>)],
     now: Timestamp,
 ) -> Result<()> {
     let rows = attempts.iter().map(|(seq, attempt)| attempt_columns(*seq, attempt, now));
-    ATTEMPTS.run(tx, rows.collect::<Result<_>>()?).await
+    ATTEMPTS.run(tx, rows.collect::<Result<_>>()?).await.map(drop)
 }
 
 /// Appends ends, numbered by the caller. Those that are no success get their account beside them, and so into the index by end.

@@ -1,5 +1,7 @@
 //! The `execution` rows: inserted at acceptance, never updated.
 
+use std::sync::Arc;
+
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
 use sluice_storage::rows::chunks;
@@ -56,7 +58,7 @@ pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
 /// Inserts accepted executions with their places.
 pub(super) async fn insert(tx: &Transaction, rows: &[(i64, &Execution)]) -> Result<()> {
     let rows = rows.iter().map(|(seq, execution)| columns(*seq, execution)).collect::<Result<_>>()?;
-    INSERTION.run(tx, rows).await
+    INSERTION.run(tx, rows).await.map(drop)
 }
 
 fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
@@ -96,7 +98,7 @@ pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<
         event,
         traceparent: row.get("traceparent")?,
         accepted_at: Timestamp::from_micros(row.get("accepted_at")?),
-        plan: Plan::decode(&row.get::<String>("plan")?, bodies).map_err(StorageError::decode)?,
+        plan: Arc::new(Plan::decode(&row.get::<String>("plan")?, bodies).map_err(StorageError::decode)?),
     })
 }
 

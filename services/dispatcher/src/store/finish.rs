@@ -1,5 +1,6 @@
 //! The end of attempts: each is recorded under its claim's token, and its execution ends or waits again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use sluice_domain::{AccountId, Timestamp};
@@ -18,8 +19,8 @@ use crate::transition::{Ending, Moment, Transition};
 
 /// What ends or goes back to waiting within one transaction.
 #[derive(Default)]
-pub(super) struct Outgoing {
-    attempts: Vec<(i64, Attempt)>,
+pub(super) struct Outgoing<'a> {
+    attempts: Vec<(i64, Cow<'a, Attempt>)>,
     endings: Vec<Ending>,
     ended: Vec<i64>,
     waiting: Vec<Pending>,
@@ -27,9 +28,9 @@ pub(super) struct Outgoing {
     pub(super) changes: Changes,
 }
 
-impl Outgoing {
+impl<'a> Outgoing<'a> {
     /// An attempt to be recorded.
-    pub(super) fn record(&mut self, seq: i64, attempt: Attempt) {
+    pub(super) fn record(&mut self, seq: i64, attempt: Cow<'a, Attempt>) {
         self.attempts.push((seq, attempt));
     }
 
@@ -113,7 +114,7 @@ impl Store {
                 let ending = Ending::of_held(finish.claim, end.clone(), now);
                 out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
                 out.endings.push(ending);
-                out.attempts.extend(finish.attempt.clone().map(|attempt| (seq, attempt)));
+                out.attempts.extend(finish.attempt.as_ref().map(|attempt| (seq, Cow::Borrowed(attempt))));
                 health.see(finish, now);
                 reports.push(Reported::Recorded);
                 continue;
@@ -147,7 +148,7 @@ impl Store {
                 }
             }
             if let Some(attempt) = &finish.attempt {
-                out.record(seq, attempt.clone());
+                out.record(seq, Cow::Borrowed(attempt));
             }
             health.see(finish, now);
             reports.push(Reported::Recorded);

@@ -38,7 +38,7 @@ pub(super) const UPDATE: &str = "UPDATE pending SET lane = $3, turn = $4, due_at
 
 /// Inserts rows.
 pub(super) async fn insert(tx: &Transaction, rows: &[Pending]) -> Result<()> {
-    INSERTION.run(tx, rows.iter().map(columns).collect()).await
+    INSERTION.run(tx, rows.iter().map(columns).collect()).await.map(drop)
 }
 
 /// Writes a row that is held under lock back whole.

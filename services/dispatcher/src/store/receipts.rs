@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
-use sluice_storage::{Column, Insertion, Query, StorageError, Transaction};
+use sluice_storage::{Backend, Column, Insertion, Query, StorageError, Transaction};
 
 use super::accept::NewEvent;
 use super::{Result, sql};
@@ -12,17 +12,19 @@ use super::{Result, sql};
 /// The receipt of an event: `account, event`.
 pub(super) const ONE: &str = "SELECT digest, executions FROM receipt WHERE account = $1 AND event = $2";
 
-const INSERTION: Insertion<5> = Insertion::new(
-    "receipt",
-    [
-        Column::text("account"),
-        Column::text("event"),
-        Column::bytes("digest"),
-        Column::bytes("executions"),
-        Column::int("at"),
-    ],
-    "ON CONFLICT (account, event) DO NOTHING RETURNING account, event",
-);
+/// The receipts written last: `limit`. On SQLite, where nobody else writes meanwhile.
+pub(super) const NEWEST: &str = "SELECT account, event FROM receipt ORDER BY receipt DESC LIMIT $1";
+
+const COLUMNS: [Column; 5] = [
+    Column::text("account"),
+    Column::text("event"),
+    Column::bytes("digest"),
+    Column::bytes("executions"),
+    Column::int("at"),
+];
+const COUNTING: Insertion<5> = Insertion::new("receipt", COLUMNS, "ON CONFLICT (account, event) DO NOTHING");
+const RETURNING: Insertion<5> =
+    Insertion::new("receipt", COLUMNS, "ON CONFLICT (account, event) DO NOTHING RETURNING account, event");
 
 /// What the table says of an event that is to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,18 +42,37 @@ pub(super) async fn settle(tx: &Transaction, events: &[NewEvent], now: Timestamp
     let mut seen: HashSet<(&AccountId, &str)> = HashSet::new();
     let firsts: Vec<usize> =
         (0..events.len()).filter(|at| seen.insert((&events[*at].account, &events[*at].event.id))).collect();
-    let mut written: HashSet<(String, String)> = HashSet::new();
     let rows = firsts.iter().map(|at| columns(&events[*at], now)).collect();
-    for row in INSERTION.returning(tx, rows).await? {
-        written.insert((row.at(0)?, row.at(1)?));
-    }
+    let mut written = write(tx, rows).await?;
     let mut stands = Vec::with_capacity(events.len());
-    for event in events {
-        // The first of a key takes it out: what comes again within the batch finds the receipt like any other repeat.
-        let key = (event.account.as_str().to_owned(), event.event.id.clone());
-        stands.push(if written.remove(&key) { Receipt::Fresh } else { earlier(tx, event).await? });
+    let mut firsts = firsts.into_iter().peekable();
+    for (at, event) in events.iter().enumerate() {
+        // What comes again within the batch finds the receipt like any other repeat.
+        let first = firsts.next_if_eq(&at).is_some();
+        let key = || (event.account.as_str().to_owned(), event.event.id.clone());
+        let fresh = first && written.as_mut().is_none_or(|written| written.remove(&key()));
+        stands.push(if fresh { Receipt::Fresh } else { earlier(tx, event).await? });
     }
     Ok(stands)
+}
+
+/// Writes those that are not there; says which, unless all of them were written. SQLite is asked for them only then: each row that
+/// it returns costs more than to write it.
+async fn write(tx: &Transaction, rows: Vec<[Value; 5]>) -> Result<Option<HashSet<(String, String)>>> {
+    let wanted = u64::try_from(rows.len()).map_err(StorageError::decode)?;
+    let written = match tx.backend() {
+        Backend::Postgres => RETURNING.returning(tx, rows).await?,
+        Backend::Sqlite => {
+            let count = COUNTING.run(tx, rows).await?;
+            if count == wanted {
+                return Ok(None);
+            }
+            let count = i64::try_from(count).map_err(StorageError::decode)?;
+            tx.all(NEWEST, vec![count.into()]).await?
+        }
+    };
+    let keys = written.iter().map(|row| Ok((row.at(0)?, row.at(1)?)));
+    keys.collect::<Result<_>>().map(Some)
 }
 
 /// How an event stands whose receipt was there before.

@@ -1,6 +1,7 @@
 //! Rescue: a claim whose lease is over belonged to an owner that died or stalled; its attempt becomes `INTERRUPTED`, its work waits
 //! again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sluice_domain::{AccountId, ExecutionId, Span};
@@ -85,7 +86,7 @@ impl Store {
                     out.wait(row, quota.ok_or_else(|| StorageError::decode("an account vanished"))?, now);
                 }
             }
-            out.record(seq, interrupted(step, attempt, hold));
+            out.record(seq, Cow::Owned(interrupted(step, attempt, hold)));
             if let Some((execution, traceparent)) = traces.get(&seq).cloned() {
                 let claimed_at = hold.claimed_at;
                 rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });

@@ -194,7 +194,7 @@ pub(crate) fn steps(automation_number: u8, steps: &[(u8, Span)]) -> NewExecution
         automation: Some(automation(automation_number)),
         automation_version: 7,
         generation: 1,
-        work: Work::Deliver(Plan { deliveries }),
+        work: Work::Deliver(Plan { deliveries }.into()),
     }
 }
 

@@ -245,7 +245,7 @@ fn new_execution(run: &Run) -> NewExecution {
     let work = if run.plan.deliveries.is_empty() {
         Work::Rejected("a dot segment".into())
     } else {
-        Work::Deliver(run.plan.clone())
+        Work::Deliver(run.plan.clone().into())
     };
     NewExecution {
         id: run.id,

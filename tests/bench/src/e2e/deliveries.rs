@@ -44,15 +44,15 @@ pub(crate) struct Run {
 pub(crate) struct Deliveries<'a> {
     house: &'a House,
     receiving: &'a Receiving,
-    in_flight: usize,
+    calls: Option<usize>,
     clock: Clock,
     runs: usize,
     delivered: u64,
 }
 
 impl<'a> Deliveries<'a> {
-    pub(crate) fn new(house: &'a House, receiving: &'a Receiving, in_flight: usize) -> Self {
-        Self { house, receiving, in_flight, clock: Clock::system(), runs: 0, delivered: 0 }
+    pub(crate) fn new(house: &'a House, receiving: &'a Receiving, calls: Option<usize>) -> Self {
+        Self { house, receiving, calls, clock: Clock::system(), runs: 0, delivered: 0 }
     }
 
     /// The suite that it runs on.
@@ -68,9 +68,9 @@ impl<'a> Deliveries<'a> {
     /// Sends the events as fast as they are taken, and waits for the last delivery.
     pub(crate) async fn run(&mut self, mode: Mode, events: usize) -> anyhow::Result<Run> {
         let producer = Producer::new(self.house)?;
-        let in_flight = self.in_flight;
+        let under_way = self.calls.unwrap_or(mode.calls());
         self.observe(events, &producer, async |producer, run| {
-            producer.send(run, mode, events, in_flight).await
+            producer.send(run, mode, events, under_way).await
         })
         .await
     }

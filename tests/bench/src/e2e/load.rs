@@ -23,8 +23,6 @@ use crate::cli::Mode;
 
 /// Connections that the events are spread over.
 const CONNECTIONS: usize = 4;
-/// Calls under way at least, however large a batch.
-const CALLS: usize = 4;
 /// Before a call that was refused for the moment is made again.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -63,12 +61,12 @@ impl Producer {
         run: &str,
         mode: Mode,
         events: usize,
-        in_flight: usize,
+        under_way: usize,
     ) -> anyhow::Result<()> {
         let next = Arc::new(AtomicUsize::new(0));
         let calls = events.div_ceil(mode.size());
         let mut senders = JoinSet::new();
-        for sender in 0..(in_flight / mode.size()).max(CALLS) {
+        for sender in 0..under_way {
             let (producer, next, run) = (self.clone(), Arc::clone(&next), run.to_owned());
             senders.spawn(async move {
                 let mut line = producer.lines[sender % CONNECTIONS].clone();

@@ -36,7 +36,7 @@ fn claim(account: &AccountId, number: u8) -> Claim {
         execution: ExecutionId::from_bytes([1; 16]),
         cause: None,
         traceparent: String::new(),
-        plan: Plan { deliveries: vec![delivery] },
+        plan: Plan { deliveries: vec![delivery] }.into(),
         step: 0,
         attempt: 1,
         retries: 0,
