@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use minijinja::Environment;
 use proptest::prelude::{BoxedStrategy, ProptestConfig, Strategy, prop_oneof, proptest};
 use proptest::sample::select;
-use proptest::{prop_assert, prop_assert_eq};
+use proptest::prop_assert;
 use sluice_rules::template::Template;
 use sluice_rules::{Action, Context, EventView, Json, Missing, Records, Scope, Setting};
 
