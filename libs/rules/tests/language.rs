@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use minijinja::Environment;
 use proptest::prelude::{BoxedStrategy, ProptestConfig, Strategy, prop_oneof, proptest};
-use proptest::sample::select;
 use proptest::prop_assert;
+use proptest::sample::select;
 use sluice_rules::template::Template;
 use sluice_rules::{Action, Context, EventView, Json, Missing, Records, Scope, Setting};
 
