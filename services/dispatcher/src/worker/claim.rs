@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_millis(500);
 /// How many accounts are looked at before time is read again.
 const ACCOUNTS: usize = 64;
 /// How many executions of one account are claimed before the next has its turn.
-const TURN: usize = 64;
+const TURN: usize = 256;
 
 /// How long the loop rests when everything that is due is another replica's at the moment.
 const NOTHING_TO_HAVE: Duration = Duration::from_millis(20);
