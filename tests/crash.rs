@@ -5,6 +5,7 @@
 //!
 //!   SLUICE_TEST_SIZE   `full` for the sizes of reliability.md
 //!   SLUICE_TEST_SEED   a number, to have the kills of a run that printed it
+//!   SLUICE_TEST_POINT  how the names of the places begin at which a process is killed, instead of all
 
 #![allow(
     clippy::expect_used,
@@ -14,6 +15,10 @@
 )]
 
 mod crash {
+    mod failpoints;
+    mod full;
     mod kills;
+    mod points;
+    mod synced;
     mod town;
 }

@@ -6,10 +6,10 @@ use proto::dispatcher::v1::AttemptOutcome;
 use sluice_runtime::{Clock, Entropy, Shutdown};
 use sluice_storage::{Database, DatabaseUrl, Options, Query as _};
 use sluice_testkit::PostgresServer;
-use sluice_tests::crowd::{Crowd, Heard};
+use sluice_tests::crowd::Crowd;
 use sluice_tests::{Backend, Deployment, House, Service, figures, within};
 
-use super::town::{Books, QUOTA, Town};
+use super::town::{Books, QUOTA, Town, told};
 
 /// How late what a dead process had under way may be noticed: one poll of the rescuer, and a slow machine.
 const NOTICED: i64 = 2_000_000 + 3_000_000;
@@ -106,7 +106,7 @@ async fn under_the_axe(
         reach(&crowds, place * 0.9, size.events).await;
         kills.push((*victim, strike(&mut town.house, &mut server, *victim).await));
     }
-    let told = done(crowds).await;
+    let told = told(crowds).await;
     stop.trigger();
     toggling.await.unwrap();
     let ran = Clock::system().now().since(began);
@@ -179,14 +179,6 @@ async fn strike(house: &mut House, server: &mut Option<PostgresServer>, victim: 
         }
     }
     (kill, now())
-}
-
-async fn done(crowds: [Crowd; 2]) -> [Heard; 2] {
-    let mut told = Vec::new();
-    for crowd in crowds {
-        told.push(crowd.done().await.into_iter().fold(Heard::default(), Heard::and));
-    }
-    told.try_into().expect("two crowds")
 }
 
 /// Tells the ledgers and what breaks a promise in them.

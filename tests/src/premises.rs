@@ -54,6 +54,8 @@ pub(crate) struct Premises {
     pub(crate) own_server: Option<String>,
     /// What the processes have in their environment.
     pub(crate) variables: Vec<(&'static str, PathBuf)>,
+    /// The command that starts them, which runs what it is given; empty when they are started themselves.
+    pub(crate) through: Vec<String>,
     settings: Vec<String>,
     folder: TempDir,
 }
@@ -88,8 +90,20 @@ impl Premises {
             Shape::OneProcess => Doors { public: public.clone(), internal: internal.clone() },
             Shape::ThreeProcesses => Doors { public: door(), internal: door() },
         });
-        let (own_server, variables) = (None, Vec::new());
-        Self { shape, doors, signer, secrets, proxy, on_server, own_server, variables, settings, folder }
+        let (own_server, variables, through) = (None, Vec::new(), Vec::new());
+        Self {
+            shape,
+            doors,
+            signer,
+            secrets,
+            proxy,
+            on_server,
+            own_server,
+            variables,
+            through,
+            settings,
+            folder,
+        }
     }
 
     /// The folder with the keys, the tokens, the databases, and what the processes said.
@@ -194,7 +208,14 @@ impl Premises {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(binary(name));
+        let mut command = match self.through.split_first() {
+            None => Command::new(binary(name)),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary(name));
+                command
+            }
+        };
         command.current_dir(self.folder());
         let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("SLUICE_");
         for (variable, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {

@@ -21,6 +21,7 @@ pub struct Setup {
     proxied: bool,
     server: Option<String>,
     variables: Vec<(&'static str, PathBuf)>,
+    through: Vec<String>,
 }
 
 impl Setup {
@@ -34,6 +35,7 @@ impl Setup {
             proxied: false,
             server: None,
             variables: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -82,6 +84,13 @@ impl Setup {
         self
     }
 
+    /// The processes are started by this command, which runs what it is given.
+    #[must_use]
+    pub fn through(mut self, command: Vec<String>) -> Self {
+        self.through = command;
+        self
+    }
+
     /// All at work, the account `acme` on its plan.
     pub async fn open(self) -> House {
         let plan = self.plan;
@@ -109,7 +118,8 @@ impl Setup {
             (Shape::ThreeProcesses, _) => Residents::Three(Service::ALL.map(|_| None)),
         };
         let mut premises = Premises::new(shape, on_server, proxy, self.settings);
-        (premises.own_server, premises.variables) = (self.server, self.variables);
+        (premises.own_server, premises.variables, premises.through) =
+            (self.server, self.variables, self.through);
         House::new(residents, premises)
     }
 }

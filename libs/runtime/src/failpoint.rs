@@ -9,8 +9,8 @@
 #[cfg(feature = "failpoints")]
 use std::{fs::File, path::PathBuf, sync::OnceLock};
 
-/// The variable that names the folder.
-pub const FOLDER: &str = "SLUICE_FAILPOINTS";
+/// The variable that names the folder; none of ours begins so, since those are settings.
+pub const FOLDER: &str = "FAILPOINTS_FOLDER";
 
 /// A place is reached: `<what>.<side>`.
 #[cfg(feature = "failpoints")]
