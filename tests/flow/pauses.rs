@@ -1,10 +1,11 @@
 //! A pause drops nothing, uses no attempt, and ends by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Timelike};
 use proto::dispatcher::v1::{EndReason, Execution, ExecutionState, PauseReason};
-use proto::evaluator::v1::IngestOutcome;
+use proto::errors::v1::ErrorReason;
+use proto::evaluator::v1::{IngestOutcome, batch_ingest_events_result};
 use proto::registry::v1::WebhookState;
 use sluice_runtime::Clock;
 use sluice_testkit::Receiver;
@@ -19,6 +20,8 @@ on_each_deployment!(
     a_disabled_webhook_pauses_and_all_go_on_in_order,
     a_deleted_webhook_fails_what_needs_it,
     a_full_backlog_refuses_what_is_new_and_keeps_what_it_has,
+    a_full_backlog_answers_each_event_of_a_batch,
+    what_is_paused_starts_when_it_was_said_to,
 );
 
 /// A house with one automation that posts the event's id, and the webhook it posts to.
@@ -191,4 +194,65 @@ async fn a_full_backlog_refuses_what_is_new_and_keeps_what_it_has(deployment: De
         until("the backlog has room again", async || producer.ingest(PARENT, won("e-5")).await.ok());
     names.push(accepted.await.executions[0].clone());
     assert_each_delivered_once(&house, &receiver, &names).await;
+}
+
+async fn a_full_backlog_answers_each_event_of_a_batch(deployment: Deployment) {
+    let receiver = Receiver::start().await;
+    let (house, _) = house(deployment, "narrow", &receiver).await;
+    for id in ["e-0", "e-1"] {
+        let name = house.fires(won(id)).await;
+        house.shows(&name, ExecutionState::Succeeded).await;
+    }
+    house.fires(won("e-2")).await;
+    let producer = house.people().producer(ACCOUNT);
+    let batch = ["e-3", "e-2", "e-4", "e-5", "e-3"].map(won).to_vec();
+    let answers = producer.ingest_batch(PARENT, batch).await.unwrap();
+    let (mut accepted, mut repeated, mut refused) = (0, 0, 0);
+    for answer in answers {
+        match answer.answer.unwrap() {
+            batch_ingest_events_result::Answer::Response(answer) => match answer.outcome() {
+                IngestOutcome::Accepted => accepted += 1,
+                IngestOutcome::Repeated => repeated += 1,
+                other => panic!("{other:?}"),
+            },
+            batch_ingest_events_result::Answer::Error(error) => {
+                assert_eq!(error.reason(), ErrorReason::BacklogFull);
+                assert_eq!(error.metadata["max_waiting"], "3");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((accepted, repeated, refused), (2, 2, 1), "each once, and no more than fit");
+    assert_eq!(all_but(&house, 2, PauseReason::Quota).await.len(), 3);
+    house.put_plan("advanced").await;
+    assert_eq!(house.all_ended().await.len(), 5, "what was accepted is delivered");
+}
+
+/// On the clock on the wall: what was shown of each last, before it started, is when it did.
+async fn what_is_paused_starts_when_it_was_said_to(deployment: Deployment) {
+    const ALL: u32 = 30;
+    let receiver = Receiver::start().await;
+    let (house, _) = house(deployment, "brisk", &receiver).await;
+    fire(&house, ALL).await;
+    let mut promised: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let started = until("all have started", async || {
+        let now = Clock::system().now().as_micros();
+        let all = house.history().await;
+        for execution in all.iter().filter(|execution| execution.start_time.is_none()) {
+            if let Some(pause) = execution.pause.filter(|pause| pause.expected_end_time.is_some()) {
+                promised.insert(execution.name.clone(), (now, micros(pause.expected_end_time)));
+            }
+        }
+        all.iter().all(|execution| execution.start_time.is_some()).then_some(all)
+    })
+    .await;
+    let mut kept = 0;
+    for execution in started.iter().filter(|execution| promised.contains_key(&execution.name)) {
+        let (said_at, end) = promised[&execution.name];
+        let off = (micros(execution.start_time) - end).abs();
+        kept += usize::from(off <= 2_000_000 || off * 20 <= end - said_at);
+    }
+    println!("promise and event: {kept} of {} within 2 s or 5 %", promised.len());
+    assert!(promised.len() >= 15, "most of them waited: {}", promised.len());
+    assert!(kept * 100 >= promised.len() * 95, "{kept} of {}", promised.len());
 }
