@@ -53,7 +53,7 @@ pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
 pub use pages::PageKey;
 pub use quotas::{Granted, QuotaSnapshot};
-pub use retention::Pruned;
+pub use retention::Look;
 pub use stop::Stopped;
 
 use crate::breaker::Policy;

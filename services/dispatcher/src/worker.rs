@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 pub use accept::{Accepting, Means as AcceptingMeans};
 pub use claim::Claiming;
 pub use follow::following;
-pub use prune::{Keeping, pruning};
+pub use prune::{Keeping, Pruned, Pruning, pruning};
 pub use report::Reporting;
 pub use rescue::rescuing;
 pub use send::{Means as SendingMeans, Sending};

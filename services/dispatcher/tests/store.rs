@@ -29,6 +29,7 @@ mod store {
     pub(crate) mod pauses;
     mod plans;
     pub(crate) mod promises;
+    mod pruning;
     pub(crate) mod quota_driver;
     pub(crate) mod quota_model;
     pub(crate) mod quotas;
@@ -120,8 +121,12 @@ cases! {
         ends_are_numbered_after_a_retry;
     retention:
         what_ended_longer_ago_than_the_plan_keeps_goes,
+        what_stays_is_not_looked_at_before_it_may_go,
+        each_account_keeps_its_history_as_long_as_its_plan_says,
         an_opened_execution_is_kept_however_old_its_first_end_is,
         many_are_pruned_step_by_step,
+        what_is_opened_while_it_is_pruned_is_either_opened_or_gone,
+        lanes_of_stopped_automations_go_once_nothing_stands_in_them,
         an_event_is_new_again_once_its_receipt_is_pruned;
     receivers:
         a_claim_takes_of_each_receiver_what_it_may_have_oldest_first_and_leaves_the_rest_untouched,

@@ -11,7 +11,7 @@ const INSERTION: Insertion<3> =
     Insertion::new("change", [Column::text("account"), Column::int("at"), Column::text("changes")], "");
 
 /// The most rows one transaction prunes.
-const PRUNED_AT_ONCE: i64 = 10_000;
+const PRUNED_AT_ONCE: i64 = 1_000;
 
 /// Further rows of a stretch of the feed: `after, until, limit`.
 pub(super) const WHOSE: &str =

@@ -5,11 +5,11 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
 
 use super::sql::{
-    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST, OLDEST_RECEIPTS,
-    PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among, lane_heads,
-    unfinished, without_bodies,
+    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST_RECEIPTS, PAGE,
+    PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among, lane_heads, unfinished,
+    without_bodies,
 };
-use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, walk};
+use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, retention, sql, walk};
 use crate::execution::EndState;
 use crate::record;
 use crate::trace::TraceId;
@@ -97,7 +97,19 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("overtake ends", endings::overtaking(many), seqs()),
         ("executions by place", without_bodies(many), seqs()),
         ("ends of the executions", ENDS_OF_EXECUTIONS.into(), vec![]),
-        ("oldest executions", OLDEST.into(), vec![account(), Vec::<u8>::new().into(), id(), limit()]),
+        ("shortest history", sql::SHORTEST_HISTORY.into(), vec!["".into(), limit()]),
+        ("histories", sql::histories(1), vec![account()]),
+        ("shelf that is due", sql::SHELF_DUE.into(), vec![now()]),
+        ("last shelf", sql::LAST_SHELF.into(), vec![]),
+        ("first from a place on", sql::FIRST_PLACE.into(), vec![first()]),
+        ("ends of places", sql::ENDED_PLACES.into(), vec![first(), 512_i64.into()]),
+        ("owners", sql::owners(many), seqs()),
+        ("delete executions", retention::deleting("execution", many), seqs()),
+        ("delete ends", retention::deleting("ending", many), seqs()),
+        ("delete attempts", retention::deleting("attempt", many), seqs()),
+        ("next lanes", lanes::NEXT.into(), vec![0_i64.into(), limit()]),
+        ("lanes under way", lanes::UNDER_WAY.into(), vec![account()]),
+        ("lanes waited in", lanes::WAITS_IN.into(), vec![probe.lanes.first().copied().unwrap_or(0).into()]),
         ("oldest receipts", OLDEST_RECEIPTS.into(), vec![limit()]),
         ("ends", endings::selecting(many), seqs()),
         ("attempts of one", endings::selecting_attempts(), vec![first()]),
@@ -112,6 +124,6 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ),
         ("oldest changes", changes::OLDER.into(), vec![now(), limit()]),
         ("last attempts of deliveries", endings::last_numbers(many), seqs()),
-        ("ends held", endings::holding(many, super::sql::locked(backend)), seqs()),
+        ("ends held", endings::holding(many, sql::locked(backend)), seqs()),
     ]
 }

@@ -229,9 +229,38 @@ pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AN
 pub(super) const REACHED: &str = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
      WHERE l.account = $1 AND l.automation = $2 AND l.generation <= $3 LIMIT $4";
 
-/// An account's executions in order of acceptance, between two keys: `account, after, before, limit`.
-pub(super) const OLDEST: &str =
-    "SELECT seq, id FROM execution WHERE account = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4";
-
 /// The oldest receipts: `limit`.
 pub(super) const OLDEST_RECEIPTS: &str = "SELECT receipt, at FROM receipt ORDER BY receipt LIMIT $1";
+
+/// The shortest history of the next accounts, and the last of these: `after, limit`.
+pub(super) const SHORTEST_HISTORY: &str = "SELECT min(history_us), max(account) FROM (SELECT account, history_us FROM account \
+     WHERE account > $1 AND version IS NOT NULL ORDER BY account LIMIT $2) AS known";
+
+/// How long that many accounts keep what ended, those that are known: their names.
+pub(super) fn histories(accounts: usize) -> String {
+    let list = list(accounts, 1);
+    format!("SELECT account, history_us FROM account WHERE account IN ({list}) AND version IS NOT NULL")
+}
+
+/// A shelf that is due: `now`.
+pub(super) const SHELF_DUE: &str = "SELECT shelf FROM shelf WHERE look_at <= $1 ORDER BY look_at LIMIT 1";
+
+/// The last shelf that was looked through.
+pub(super) const LAST_SHELF: &str = "SELECT max(shelf) FROM shelf";
+
+/// Takes a shelf that is due, or was never looked through, until a time: `shelf, until, now`.
+pub(super) const TAKE_SHELF: &str = "INSERT INTO shelf (shelf, look_at) VALUES ($1, $2) \
+     ON CONFLICT (shelf) DO UPDATE SET look_at = excluded.look_at WHERE shelf.look_at <= $3";
+
+/// The first execution from a place on: `place`.
+pub(super) const FIRST_PLACE: &str =
+    "SELECT seq, accepted_at FROM execution WHERE seq >= $1 ORDER BY seq LIMIT 1";
+
+/// The ends of what lies between two places, of each execution in order of number: `from, to`.
+pub(super) const ENDED_PLACES: &str =
+    "SELECT seq, at FROM ending WHERE seq >= $1 AND seq < $2 ORDER BY seq, number";
+
+/// Whose that many executions are: keys.
+pub(super) fn owners(executions: usize) -> String {
+    format!("SELECT seq, account FROM execution WHERE seq IN ({})", list(executions, 1))
+}

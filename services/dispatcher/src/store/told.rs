@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
-use super::{Result, Store, accounts, breakers, gates, whole};
+use super::{Result, Store, accounts, breakers, gates, retention, whole};
 use crate::change::Changes;
 use crate::gate::Subject;
 
@@ -27,9 +27,13 @@ impl Store {
         let mut quotas = accounts::lock(&tx, [account]).await?;
         let now = tx.now().await?;
         let Some(quota) = quotas.get_mut(account) else { return Ok(false) };
+        let kept = quota.limits.as_ref().map(|limits| limits.history);
         if !quota.apply(entitlements, now) {
             tx.rollback().await?;
             return Ok(false);
+        }
+        if kept.is_some_and(|kept| entitlements.history < kept) {
+            retention::look_again(&tx).await?;
         }
         accounts::save_limits(&tx, quota).await?;
         let mut changes = Changes::default();

@@ -1,17 +1,20 @@
-//! The pruner: walks the accounts now and then, and removes what their plans no longer keep, in small steps with rests between.
+//! The pruner: looks now and then for what is no longer kept, and removes it in small steps with rests between.
 
 use std::time::Duration;
 
-use sluice_domain::{AccountId, Span};
+use sluice_domain::Span;
 use sluice_runtime::Shutdown;
 use sluice_storage::StorageError;
+use tokio::time::Instant;
 
 use crate::store::Store;
 
-/// How long after one walk the next begins.
-const BETWEEN_WALKS: Duration = Duration::from_secs(600);
-/// How long it rests after a step that removed something, so that the hot path has the database to itself most of the time.
-const REST: Duration = Duration::from_millis(100);
+/// How long after one round the next begins.
+const BETWEEN_ROUNDS: Duration = Duration::from_secs(600);
+/// How many times as long as a step took it rests after it, so that the hot path has the database to itself most of the time.
+const RESTS: u32 = 4;
+/// How many steps through the lanes one round takes.
+const LANE_STEPS: usize = 20;
 
 /// How long what is kept for all accounts alike is kept.
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +25,33 @@ pub struct Keeping {
     pub changes: Span,
 }
 
+/// What one round removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Executions.
+    pub executions: usize,
+    /// Receipts.
+    pub receipts: usize,
+    /// Lanes of automations that were stopped.
+    pub lanes: usize,
+}
+
+/// What prunes; it remembers how far it came with the lanes.
+pub struct Pruning {
+    store: Store,
+    keeping: Keeping,
+    lane: i64,
+}
+
 /// Runs until shutdown.
 pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
-    while shutdown.or(tokio::time::sleep(BETWEEN_WALKS)).await.is_some() {
-        match shutdown.or(walk(&store, keeping)).await {
+    let mut pruning = Pruning::new(store, keeping);
+    while shutdown.or(tokio::time::sleep(BETWEEN_ROUNDS)).await.is_some() {
+        match shutdown.or(pruning.round()).await {
             None => return,
-            Some(Ok(0)) => {}
-            Some(Ok(removed)) => {
-                tracing::info!(removed, "pruned executions and receipts that are no longer kept")
+            Some(Ok(pruned)) if pruned == Pruned::default() => {}
+            Some(Ok(Pruned { executions, receipts, lanes })) => {
+                tracing::info!(executions, receipts, lanes, "pruned what is no longer kept");
             }
             Some(Err(error)) => {
                 tracing::warn!(error = %error, cause = ?error, "pruning rests: the database does not answer");
@@ -38,41 +60,59 @@ pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
     }
 }
 
-async fn walk(store: &Store, keeping: Keeping) -> Result<usize, StorageError> {
-    let mut total = 0;
-    let mut after: Option<AccountId> = None;
-    loop {
-        let accounts = store.histories(after.as_ref()).await?;
-        for (account, keep) in &accounts {
-            let mut key = None;
-            loop {
-                let step = store.prune(account, *keep, key).await?;
-                total += step.removed;
-                if step.removed > 0 {
-                    tokio::time::sleep(REST).await;
-                }
-                match step.next {
-                    Some(next) => key = Some(next),
-                    None => break,
-                }
+impl Pruning {
+    /// Nothing is pruned before [`Self::round`].
+    pub const fn new(store: Store, keeping: Keeping) -> Self {
+        Self { store, keeping, lane: 0 }
+    }
+
+    /// Removes everything that is no longer kept.
+    ///
+    /// # Errors
+    /// When the database does not answer; what is gone stays gone.
+    pub async fn round(&mut self) -> Result<Pruned, StorageError> {
+        let executions = self.executions().await?;
+        while rested(self.store.prune_changes(self.keeping.changes)).await? {}
+        let mut receipts = 0;
+        loop {
+            match rested(self.store.prune_receipts(self.keeping.receipts)).await? {
+                0 => break,
+                removed => receipts += removed,
             }
         }
-        match accounts.into_iter().next_back() {
-            Some((account, _)) => after = Some(account),
-            None => break,
+        Ok(Pruned { executions, receipts, lanes: self.lanes().await? })
+    }
+
+    async fn executions(&self) -> Result<usize, StorageError> {
+        let Some(shortest) = self.store.shortest_history().await? else { return Ok(0) };
+        let mut total = 0;
+        while let Some(mut look) = self.store.shelf_due(shortest).await? {
+            while let Some(removed) = rested(self.store.prune(&mut look)).await? {
+                total += removed;
+            }
         }
+        Ok(total)
     }
-    while store.prune_changes(keeping.changes).await? {
-        tokio::time::sleep(REST).await;
-    }
-    while store.prune_grants().await? > 0 {
-        tokio::time::sleep(REST).await;
-    }
-    loop {
-        match store.prune_receipts(keeping.receipts).await? {
-            0 => return Ok(total),
-            removed => total += removed,
+
+    /// Goes on with the lanes, and begins anew once it came to the last.
+    async fn lanes(&mut self) -> Result<usize, StorageError> {
+        let mut total = 0;
+        for _ in 0..LANE_STEPS {
+            let (removed, next) = rested(self.store.prune_lanes(self.lane)).await?;
+            total += removed;
+            self.lane = next.unwrap_or(0);
+            if next.is_none() {
+                break;
+            }
         }
-        tokio::time::sleep(REST).await;
+        Ok(total)
     }
+}
+
+/// Takes a step, and rests as its length asks for.
+async fn rested<T>(step: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let began = Instant::now();
+    let done = step.await?;
+    tokio::time::sleep(began.elapsed() * RESTS).await;
+    Ok(done)
 }

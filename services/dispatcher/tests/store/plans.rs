@@ -60,7 +60,19 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("overtake ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
     ("executions by place", "execution USING INTEGER PRIMARY KEY (rowid=?)", "execution_pkey", false),
     ("ends of the executions", "SEARCH execution", "execution_pkey", false),
-    ("oldest executions", "execution_id (account=? AND id>? AND id<?)", "execution_id", true),
+    ("shortest history", "account USING INDEX sqlite_autoindex_account_1 (account>?)", "account_pkey", true),
+    ("histories", "account USING INDEX sqlite_autoindex_account_1 (account=?)", "account_pkey", false),
+    ("shelf that is due", "shelf_due (look_at<?)", "shelf_due", true),
+    ("last shelf", "SEARCH shelf", "shelf_pkey", false),
+    ("first from a place on", "execution USING INTEGER PRIMARY KEY (rowid>?)", "execution_pkey", true),
+    ("ends of places", "ending USING PRIMARY KEY (seq>? AND seq<?)", "ending_pkey", true),
+    ("owners", "execution USING INTEGER PRIMARY KEY (rowid=?)", "execution_pkey", false),
+    ("delete executions", "execution USING INTEGER PRIMARY KEY (rowid=?)", "execution_pkey", false),
+    ("delete ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
+    ("delete attempts", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
+    ("next lanes", "lane USING INTEGER PRIMARY KEY (rowid>?)", "lane_pkey", true),
+    ("lanes under way", "pending_lease", "pending_lease", false),
+    ("lanes waited in", "pending_lane (lane=?)", "pending_lane", false),
     ("oldest receipts", "SCAN receipt", "receipt_pkey", true),
     ("ends", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
     ("attempts of one", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
@@ -326,6 +338,8 @@ async fn fill(house: &House) {
         ),
     )
     .await;
+    run(house, &format!("INSERT INTO shelf (shelf, look_at) SELECT n, {now} + n FROM {}", numbers(2_000)))
+        .await;
     run(house, &format!(
         "INSERT INTO attempt (seq, step, number, verdict, started_at, ended_at, duration_us, url_path, request_headers, status, \
          response_headers, response_body, truncated, error) SELECT n, 0, 1, 'SUCCEEDED', {now}, {now}, 1, '/', '[]', 200, '[]', \

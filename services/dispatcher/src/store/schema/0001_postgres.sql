@@ -204,3 +204,10 @@ CREATE TABLE feed (
   pruned    BIGINT NOT NULL
 );
 INSERT INTO feed (one, pruned) VALUES (1, 0);
+
+-- 8,192 places in the order of acceptance, of which something ended: when something on it may be next to go, see retention.rs.
+CREATE TABLE shelf (
+  shelf    BIGINT NOT NULL PRIMARY KEY,
+  look_at  BIGINT NOT NULL
+);
+CREATE INDEX shelf_due ON shelf (look_at);
