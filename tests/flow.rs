@@ -17,6 +17,7 @@ mod flow {
     mod delivery;
     mod egress;
     mod explanations;
+    mod failing;
     mod matching;
     mod pauses;
     mod quotas;

@@ -274,6 +274,16 @@ pub(crate) const ROWS: &[Row] = &[
         })
     },
     Row {
+        // Of a version that no webhook ever had: it stays as it is.
+        internal: Some(SERVICES),
+        names: &[Name::of("name", Webhook)],
+        ..of_thing("/sluice.registry.v1.FeedService/DisableWebhook", "name", |asked| {
+            let name = asked.named("webhooks", &asked.account.webhook);
+            let reason = registry::DisableReason::Gone.into();
+            registry::DisableWebhookRequest { name, version: 0, reason }.encode_to_vec()
+        })
+    },
+    Row {
         internal: Some(SERVICES),
         names: &[Name::of("name", Webhook)],
         ..of_thing("/sluice.registry.v1.FeedService/ResolveTarget", "name", |asked| {

@@ -79,6 +79,19 @@ pub struct Breaker {
     pub state: State,
 }
 
+/// How the registry says that a webhook stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In use.
+    Enabled,
+    /// Disabled by hand.
+    DisabledByHand,
+    /// Disabled by the system.
+    DisabledBySystem(Why),
+    /// Deleted.
+    Gone,
+}
+
 /// What an attempt that ended says of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
@@ -146,6 +159,50 @@ impl Breaker {
     /// A probe is under way, under this token, until then at most; [`Self::lets_probe`] said yes.
     pub fn take_probe(&mut self, token: i64, until: Timestamp) {
         self.state = State::HalfOpen(Probe { token, until });
+    }
+
+    /// What the registry's word means for a webhook's breaker, if it has one on record; `fresh` says that no later word is known.
+    pub fn told(
+        breaker: Option<Self>,
+        standing: Standing,
+        revision: i64,
+        fresh: bool,
+        now: Timestamp,
+    ) -> Decision {
+        let given_up = |why| {
+            let failing =
+                breaker.unwrap_or(Self { failures: 1, since: now, opened: 0, state: State::Closed });
+            Decision::Keep(Self { state: State::Disabled { why, revision, swept: false }, ..failing })
+        };
+        match (breaker.map(|breaker| breaker.state), standing) {
+            (Some(State::Disabled { revision: known, .. }), Standing::Enabled | Standing::DisabledByHand) => {
+                if revision > known {
+                    Decision::Forget
+                } else {
+                    Decision::Leave
+                }
+            }
+            // The registry has still to answer; what it says then counts.
+            (Some(State::Disabling { .. }), Standing::Enabled | Standing::DisabledByHand) => Decision::Leave,
+            // Somebody changed it: it is tried anew.
+            (Some(_), Standing::Enabled) if fresh => Decision::Forget,
+            (Some(_), Standing::Gone) => Decision::Forget,
+            (Some(State::Disabled { .. }), Standing::DisabledBySystem(_)) => Decision::Leave,
+            (_, Standing::DisabledBySystem(why)) if fresh => given_up(why),
+            _ => Decision::Leave,
+        }
+    }
+
+    /// What the registry's answer to a disabling means, which is how the webhook stands as of a revision.
+    pub fn answered(self, standing: Standing, revision: i64, fresh: bool) -> Decision {
+        match (self.state, standing) {
+            (State::Disabling { .. }, Standing::DisabledBySystem(why)) if fresh => {
+                Decision::Keep(Self { state: State::Disabled { why, revision, swept: false }, ..self })
+            }
+            // It was changed since, or enabled again before the answer was here.
+            (State::Disabling { .. }, _) => Decision::Forget,
+            _ => Decision::Leave,
+        }
     }
 
     /// Why requests wait, and until when: the time of the probe, unless it has come already, since then it depends on the receiver.
@@ -241,6 +298,43 @@ pub(crate) mod tests {
         let probe = Probe { token: 1, until: at(60) };
         assert_eq!(breaker(State::HalfOpen(probe)).pause(at(31)), Some((PauseReason::BreakerOpen, None)));
         assert_eq!(breaker(State::Closed).pause(at(0)), None);
+    }
+
+    #[test]
+    fn only_a_later_word_than_the_disablings_enables_a_webhook_again() {
+        let told = |state, standing, revision, fresh| {
+            Breaker::told(Some(breaker(state)), standing, revision, fresh, at(0))
+        };
+        let disabled = State::Disabled { why: Why::Gone, revision: 7, swept: true };
+        assert_eq!(told(disabled, Standing::Enabled, 7, true), Decision::Leave);
+        assert_eq!(told(disabled, Standing::Enabled, 8, true), Decision::Forget);
+        assert_eq!(told(disabled, Standing::DisabledBySystem(Why::Gone), 9, true), Decision::Leave);
+        assert_eq!(told(disabled, Standing::Gone, 8, true), Decision::Forget);
+        let disabling = State::Disabling { why: Why::Gone, version: 1 };
+        assert_eq!(told(disabling, Standing::Enabled, 99, true), Decision::Leave, "it was not answered yet");
+        let by_system = Standing::DisabledBySystem(Why::Gone);
+        let Decision::Keep(next) = told(disabling, by_system, 9, true) else { panic!("it is not disabled") };
+        assert_eq!(next.state, State::Disabled { why: Why::Gone, revision: 9, swept: false });
+        assert_eq!(told(disabling, by_system, 9, false), Decision::Leave);
+        assert_eq!(told(State::Open { until: at(9) }, Standing::Enabled, 9, true), Decision::Forget);
+        assert_eq!(told(State::Open { until: at(9) }, Standing::Enabled, 9, false), Decision::Leave);
+        assert!(matches!(Breaker::told(None, by_system, 9, true, at(0)), Decision::Keep(_)));
+        assert_eq!(Breaker::told(None, Standing::Enabled, 9, true, at(0)), Decision::Leave);
+    }
+
+    #[test]
+    fn the_answer_to_a_disabling_settles_it_either_way() {
+        let disabling = breaker(State::Disabling { why: Why::Failing, version: 1 });
+        let by_system = Standing::DisabledBySystem(Why::Failing);
+        let Decision::Keep(next) = disabling.answered(by_system, 9, true) else {
+            panic!("it is not disabled")
+        };
+        assert_eq!(next.state, State::Disabled { why: Why::Failing, revision: 9, swept: false });
+        assert_eq!(disabling.answered(by_system, 9, false), Decision::Forget, "it was enabled again since");
+        for standing in [Standing::Enabled, Standing::DisabledByHand, Standing::Gone] {
+            assert_eq!(disabling.answered(standing, 9, true), Decision::Forget);
+        }
+        assert_eq!(breaker(State::Closed).answered(by_system, 9, true), Decision::Leave);
     }
 
     #[test]

@@ -3,19 +3,21 @@
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use thiserror::Error;
 
+use crate::breaker::Standing;
+
 /// What changed at the registry.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// An account's entitlements.
     Entitlements(AccountId, Box<Entitlements>),
-    /// A webhook, which is in use or disabled by hand.
+    /// A webhook, which is in use or disabled.
     Webhook {
         /// The account.
         account: AccountId,
         /// The webhook.
         webhook: WebhookId,
-        /// Whether it is disabled.
-        disabled: bool,
+        /// How it stands.
+        standing: Standing,
     },
     /// A webhook is gone.
     WebhookDeleted(AccountId, WebhookId),

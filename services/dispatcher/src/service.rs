@@ -18,8 +18,8 @@ use crate::delivery::Courier;
 use crate::grpc::{Dispatch, Executions, Quotas, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
-    Accepting, AcceptingMeans, Alarm, Claiming, Keeping, Reporting, Sending, SendingMeans, Slots, Sweeping,
-    Tail, Targets, following, pruning, rescuing, sweeping,
+    Accepting, AcceptingMeans, Alarm, Claiming, GivingUp, Keeping, Reporting, Sending, SendingMeans, Slots,
+    Sweeping, Tail, Targets, following, pruning, rescuing, sweeping,
 };
 
 /// What a dispatcher stands on.
@@ -131,6 +131,14 @@ impl Dispatcher {
             let (store, sweep) = (store.clone(), sweep.clone());
             supervisor.spawn("sweep", move |shutdown| sweeping(store, sweep, shutdown));
         }
+        let giving_up = GivingUp {
+            store: store.clone(),
+            registry: registry.clone(),
+            targets: targets.clone(),
+            sweeping: sweep.clone(),
+            alarm: alarm.clone(),
+        };
+        supervisor.spawn("give up", move |shutdown| giving_up.run(shutdown));
         {
             let (store, alarm, entropy) = (store.clone(), alarm.clone(), entropy.clone());
             supervisor.spawn("follow", move |shutdown| {

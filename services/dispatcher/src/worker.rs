@@ -6,6 +6,7 @@
 
 mod accept;
 mod claim;
+mod disable;
 mod follow;
 mod prune;
 mod report;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 
 pub use accept::{Accepting, Means as AcceptingMeans};
 pub use claim::Claiming;
+pub use disable::GivingUp;
 pub use follow::following;
 pub use prune::{Keeping, Pruned, Pruning, pruning};
 pub use report::Reporting;

@@ -21,6 +21,7 @@ mod store {
     pub(crate) mod checks;
     pub(crate) mod claim;
     pub(crate) mod control;
+    pub(crate) mod disabling;
     pub(crate) mod finish;
     pub(crate) mod gates;
     pub(crate) mod history;
@@ -173,6 +174,16 @@ cases! {
         a_second_step_towards_it_waits_and_the_first_goes_on,
         each_webhook_has_a_breaker_and_a_probe_of_its_own,
         a_probe_is_charged_like_any_other_start;
+    disabling:
+        what_waits_for_a_receiver_that_is_gone_fails_once_the_registry_knows,
+        many_that_wait_are_ended_in_bounded_steps,
+        failing_for_too_long_disables_at_the_next_probe,
+        one_that_was_changed_since_goes_on,
+        one_that_was_enabled_again_before_the_answer_was_here_goes_on,
+        the_feed_may_be_faster_than_the_answer_and_neither_is_older_than_the_other,
+        what_failed_is_brought_back_once_the_webhook_is_enabled_again,
+        a_step_towards_it_ends_the_execution_where_it_stands,
+        a_deleted_webhook_has_no_breaker_and_what_waits_goes_on_to_fail;
     control:
         stopping_sweeps_in_steps,
         stopping_reaches_its_generation_and_those_before_and_no_others,

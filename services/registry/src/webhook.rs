@@ -25,13 +25,33 @@ pub enum Kind {
     Event,
 }
 
-/// Whether a webhook is in use; only people move it, by an update.
+/// Whether a webhook is in use. People switch it on and off by an update; the system switches it off, and never on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Requests are sent.
     Enabled,
-    /// Switched off by hand: what needs it pauses.
+    /// Switched off: by hand, and what needs it pauses; by the system, and what needs it fails.
     Disabled,
+}
+
+/// Why a webhook is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Somebody switched it off.
+    ByHand,
+    /// The system did: its receiver is gone for good.
+    Gone,
+    /// The system did: its receiver kept failing for too long.
+    Failing,
+}
+
+/// That a webhook is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disabled {
+    /// Why.
+    pub why: Why,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// A stored word is not one of ours.
@@ -55,6 +75,30 @@ impl State {
         match self {
             Self::Enabled => "ENABLED",
             Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+impl Why {
+    /// `BY_HAND`, `GONE` or `FAILING`, as people and tables read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ByHand => "BY_HAND",
+            Self::Gone => "GONE",
+            Self::Failing => "FAILING",
+        }
+    }
+}
+
+impl FromStr for Why {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "BY_HAND" => Ok(Self::ByHand),
+            "GONE" => Ok(Self::Gone),
+            "FAILING" => Ok(Self::Failing),
+            _ => Err(UnknownWord(text.to_owned(), "reason to disable")),
         }
     }
 }
@@ -137,8 +181,8 @@ pub struct Webhook {
     pub scheme: Scheme,
     /// Which events it wants: always there for an event webhook, never for the other kind.
     pub subscription: Option<Subscription>,
-    /// Whether it is in use.
-    pub state: State,
+    /// That it is disabled, if it is.
+    pub disabled: Option<Disabled>,
     /// Who made it.
     pub owner: UserId,
     /// Whether the owner was a global admin then, and at each change of their own since.
@@ -185,12 +229,34 @@ impl Webhook {
         if let Some(subscription) = change.subscription {
             self.subscription = subscription;
         }
-        if let Some(state) = change.state {
-            self.state = state;
-        }
+        self.disabled = match change.state {
+            Some(State::Enabled) => None,
+            // Who disables what is disabled leaves why.
+            Some(State::Disabled) => self.disabled.or(Some(Disabled { why: Why::ByHand, at: now })),
+            None => self.disabled,
+        };
         self.version += 1;
         self.updated_at = now;
         Ok(())
+    }
+
+    /// Whether it is in use.
+    pub const fn state(&self) -> State {
+        match self.disabled {
+            None => State::Enabled,
+            Some(_) => State::Disabled,
+        }
+    }
+
+    /// The system disables it, if it is enabled and still what it was at `version`. Says whether it did.
+    pub fn give_up(&mut self, version: i64, why: Why, now: Timestamp) -> bool {
+        let gives_up = self.disabled.is_none() && self.version == version;
+        if gives_up {
+            self.disabled = Some(Disabled { why, at: now });
+            self.version += 1;
+            self.updated_at = now;
+        }
+        gives_up
     }
 }
 
@@ -271,13 +337,28 @@ mod tests {
         let change = Change { state: Some(State::Disabled), ..Change::default() };
         held.apply(change, Timestamp::from_micros(9)).unwrap();
         let expected = Webhook {
-            state: State::Disabled,
+            disabled: Some(Disabled { why: Why::ByHand, at: Timestamp::from_micros(9) }),
             version: 2,
             updated_at: Timestamp::from_micros(9),
             ..before.clone()
         };
         assert_eq!(held, expected);
         assert_ne!(held.etag(), before.etag());
+    }
+
+    #[test]
+    fn the_system_disables_what_was_not_changed_since_and_only_people_enable_it() {
+        let now = Timestamp::from_micros(9);
+        let mut held = webhook(Kind::Automation);
+        assert!(!held.give_up(2, Why::Gone, now), "it is another one by now");
+        assert!(held.give_up(1, Why::Gone, now));
+        assert_eq!((held.state(), held.version), (State::Disabled, 2));
+        assert!(!held.give_up(2, Why::Failing, now), "it is disabled");
+        let by_hand = Change { state: Some(State::Disabled), ..Change::default() };
+        held.apply(by_hand, Timestamp::from_micros(10)).unwrap();
+        assert_eq!(held.disabled, Some(Disabled { why: Why::Gone, at: now }));
+        held.apply(Change { state: Some(State::Enabled), ..Change::default() }, now).unwrap();
+        assert_eq!((held.state(), held.disabled), (State::Enabled, None));
     }
 
     #[test]

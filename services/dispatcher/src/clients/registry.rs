@@ -9,6 +9,7 @@ use sluice_domain::{AccountId, Allowance, Entitlements, Rate, Secret, Span, Webh
 use sluice_rpc::{AccountName, ResourceName, Transport, convert};
 use tonic::{Code, Status, Streaming};
 
+use crate::breaker::{Standing, Why};
 use crate::feed::{Change, Feed, FeedError};
 use crate::target::{ResolveError, Target};
 
@@ -45,6 +46,36 @@ impl RegistryClient {
                 Err(ResolveError::Unusable(status.message().to_owned()))
             }
             Err(_) => Err(ResolveError::Unavailable),
+        }
+    }
+
+    /// Has a webhook disabled in the name of the system, unless it was changed since this version. Says how it stands, and as of which
+    /// revision; 0 where it is gone.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn disable(
+        &self,
+        account: &AccountId,
+        webhook: WebhookId,
+        version: i64,
+        why: Why,
+    ) -> Result<(Standing, i64), FeedError> {
+        let name = ResourceName { account: account.clone(), id: webhook }.to_string();
+        let mut request = wire::DisableWebhookRequest { name, version, ..Default::default() };
+        request.set_reason(match why {
+            Why::Gone => wire::DisableReason::Gone,
+            Why::Failing => wire::DisableReason::Failing,
+        });
+        let mut client = self.0.clone();
+        let asked = tokio::time::timeout(RESOLVE_WITHIN, client.disable_webhook(request)).await;
+        match asked.map_err(|_| FeedError::Unavailable("it took too long".into()))? {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                Ok((standing(answer.state(), answer.disable_reason()), answer.revision))
+            }
+            Err(status) if status.code() == Code::NotFound => Ok((Standing::Gone, 0)),
+            Err(status) => Err(broken(&status)),
         }
     }
 
@@ -113,8 +144,8 @@ fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedErr
         }
         WireChange::Webhook(webhook) => {
             let (account, id) = webhook_of(&webhook.name)?;
-            let disabled = webhook.state() == wire::WebhookState::Disabled;
-            Change::Webhook { account, webhook: id, disabled }
+            let standing = standing(webhook.state(), webhook.disable_reason());
+            Change::Webhook { account, webhook: id, standing }
         }
         WireChange::WebhookDeleted(deleted) => {
             let (account, webhook) = webhook_of(&deleted.name)?;
@@ -122,6 +153,17 @@ fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedErr
         }
         WireChange::Synced(_) => Change::Synced,
     }))
+}
+
+fn standing(state: wire::WebhookState, reason: wire::DisableReason) -> Standing {
+    match (state, reason) {
+        (wire::WebhookState::Disabled, wire::DisableReason::Gone) => Standing::DisabledBySystem(Why::Gone),
+        (wire::WebhookState::Disabled, wire::DisableReason::Failing) => {
+            Standing::DisabledBySystem(Why::Failing)
+        }
+        (wire::WebhookState::Disabled, _) => Standing::DisabledByHand,
+        _ => Standing::Enabled,
+    }
 }
 
 fn misread(what: &str) -> FeedError {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::Value;
 use sluice_domain::{AccountId, Span, Timestamp, WebhookId};
 use sluice_runtime::Entropy;
-use sluice_storage::{Row, StorageError, Transaction};
+use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::Result;
 use crate::breaker::{Breaker, Decision, Policy, Probe, Seen, State, Why};
@@ -81,6 +81,17 @@ impl<'a> Health<'a> {
         }
         Ok(disables)
     }
+}
+
+/// The breaker of a webhook, if it has one.
+pub(super) async fn get(
+    query: &impl Query,
+    account: &AccountId,
+    webhook: WebhookId,
+) -> Result<Option<Breaker>> {
+    let select = format!("SELECT {COLUMNS} FROM breaker WHERE account = $1 AND webhook = $2");
+    let row = query.one(&select, key(account, webhook)).await?;
+    row.map(|row| read(&row)).transpose()
 }
 
 /// Puts breakers of an account's webhooks on record as they stand now.

@@ -229,6 +229,10 @@ pub(super) const SEQ_OF: &str = "SELECT seq FROM execution WHERE account = $1 AN
 pub(super) const REACHED: &str = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
      WHERE l.account = $1 AND l.automation = $2 AND l.generation <= $3 LIMIT $4";
 
+/// What waits for a webhook: `account, webhook, limit`.
+pub(super) const WAITING_FOR: &str = "SELECT p.seq FROM lane l JOIN pending p ON p.lane = l.lane AND p.token IS NULL \
+     WHERE l.account = $1 AND l.webhook = $2 LIMIT $3";
+
 /// The oldest receipts: `limit`.
 pub(super) const OLDEST_RECEIPTS: &str = "SELECT receipt, at FROM receipt ORDER BY receipt LIMIT $1";
 

@@ -6,6 +6,7 @@ use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
 use super::{Result, Store, accounts, breakers, gates, retention, whole};
+use crate::breaker::{Breaker, Decision, Standing};
 use crate::change::Changes;
 use crate::gate::Subject;
 
@@ -57,7 +58,7 @@ impl Store {
             .collect()
     }
 
-    /// The webhooks that have a gate, open or closed.
+    /// The webhooks that have a gate, open or closed, or a breaker.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -65,7 +66,7 @@ impl Store {
         let rows = self
             .database
             .read()
-            .all("SELECT account, subject FROM gate WHERE kind = 'WEBHOOK'", vec![])
+            .all("SELECT account, subject FROM gate WHERE kind = 'WEBHOOK' UNION SELECT account, webhook FROM breaker", vec![])
             .await?;
         let parse = |row: &sluice_storage::Row| -> Result<(AccountId, WebhookId)> {
             let account: String = row.at(0)?;
@@ -89,27 +90,70 @@ impl Store {
         revision: i64,
         closed: bool,
     ) -> Result<bool> {
-        whole!(self.put_webhook_gate_once(account, webhook, revision, closed))
+        let standing = if closed { Standing::DisabledByHand } else { Standing::Enabled };
+        self.put_webhook(account, webhook, revision, standing).await
     }
 
-    async fn put_webhook_gate_once(
+    /// Takes the registry's word for how a webhook stands, unless a later revision's is known: its gate is closed while it is disabled
+    /// by hand, and what waits for it fails once the system has disabled it. Says whether anything changed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn put_webhook(
         &self,
         account: &AccountId,
         webhook: WebhookId,
         revision: i64,
-        closed: bool,
+        standing: Standing,
+    ) -> Result<bool> {
+        whole!(self.put_webhook_once(account, webhook, revision, standing, false))
+    }
+
+    /// Takes the registry's answer to a disabling: how the webhook stands as of that revision.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn settle_disabling(
+        &self,
+        account: &AccountId,
+        webhook: WebhookId,
+        revision: i64,
+        standing: Standing,
+    ) -> Result<bool> {
+        whole!(self.put_webhook_once(account, webhook, revision, standing, true))
+    }
+
+    async fn put_webhook_once(
+        &self,
+        account: &AccountId,
+        webhook: WebhookId,
+        revision: i64,
+        standing: Standing,
+        answer: bool,
     ) -> Result<bool> {
         let tx = self.database.write("gate").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
-        let changed = gates::put(&tx, account, Subject::Webhook(webhook), revision, closed).await?;
-        if changed && !closed {
-            breakers::forget(&tx, account, webhook).await?;
-        }
+        let closes = standing == Standing::DisabledByHand;
+        let fresh = gates::put(&tx, account, Subject::Webhook(webhook), revision, closes).await?;
         let now = tx.now().await?;
-        if let Some(quota) = quotas.get_mut(account).filter(|quota| changed && !closed && quota.waiting > 0) {
+        let breaker = breakers::get(&tx, account, webhook).await?;
+        let decision = match (breaker, answer) {
+            (Some(breaker), true) => breaker.answered(standing, revision, fresh),
+            (breaker, _) => Breaker::told(breaker, standing, revision, fresh, now),
+        };
+        match decision {
+            Decision::Leave => {}
+            Decision::Keep(breaker) => {
+                breakers::save(&tx, account, [(webhook, breaker)].into_iter()).await?;
+            }
+            Decision::Forget => breakers::forget(&tx, account, webhook).await?,
+        }
+        let opens = (fresh && !closes) || decision == Decision::Forget;
+        if let Some(quota) = quotas.get_mut(account).filter(|quota| opens && quota.waiting > 0) {
             quota.wake_at = Some(now);
             accounts::save(&tx, [&*quota]).await?;
         }
+        let changed = fresh || decision != Decision::Leave;
         let mut changes = Changes::default();
         if changed {
             changes.gates(account);

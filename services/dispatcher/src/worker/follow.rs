@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::Alarm;
 use super::targets::Targets;
+use crate::breaker::Standing;
 use crate::clients::registry::RegistryClient;
 use crate::feed::{Change, Feed, FeedError};
 use crate::store::Store;
@@ -73,7 +74,7 @@ struct Follower {
 #[derive(Default)]
 struct OnRecord {
     versions: HashMap<AccountId, i64>,
-    told: HashMap<(AccountId, WebhookId), bool>,
+    told: HashMap<(AccountId, WebhookId), Standing>,
 }
 
 impl Follower {
@@ -113,8 +114,8 @@ impl Follower {
                     self.alarm.ring();
                 }
             }
-            Change::Webhook { account, webhook, disabled } => {
-                on_record.told.insert((account, webhook), disabled);
+            Change::Webhook { account, webhook, standing } => {
+                on_record.told.insert((account, webhook), standing);
             }
             Change::WebhookDeleted(account, webhook) => {
                 on_record.told.remove(&(account, webhook));
@@ -128,13 +129,13 @@ impl Follower {
     /// waits there fails instead of waiting for ever.
     async fn settle(&self, on_record: OnRecord, revision: i64) -> Result<(), Broken> {
         let gated = self.store.gated_webhooks().await?;
-        for ((account, webhook), disabled) in &on_record.told {
-            if *disabled || gated.contains(&(account.clone(), *webhook)) {
-                self.store.put_webhook_gate(account, *webhook, revision, *disabled).await?;
+        for ((account, webhook), standing) in &on_record.told {
+            if *standing != Standing::Enabled || gated.contains(&(account.clone(), *webhook)) {
+                self.store.put_webhook(account, *webhook, revision, *standing).await?;
             }
         }
         for key in gated.iter().filter(|key| !on_record.told.contains_key(key)) {
-            self.store.put_webhook_gate(&key.0, key.1, revision, false).await?;
+            self.store.put_webhook(&key.0, key.1, revision, Standing::Gone).await?;
         }
         self.alarm.ring();
         Ok(())
@@ -146,13 +147,13 @@ impl Follower {
             Change::Entitlements(account, entitlements) => {
                 self.store.apply_entitlements(&account, &entitlements).await?;
             }
-            Change::Webhook { account, webhook, disabled } => {
+            Change::Webhook { account, webhook, standing } => {
                 self.targets.forget(&account, webhook).await;
-                self.store.put_webhook_gate(&account, webhook, revision, disabled).await?;
+                self.store.put_webhook(&account, webhook, revision, standing).await?;
             }
             Change::WebhookDeleted(account, webhook) => {
                 self.targets.forget(&account, webhook).await;
-                self.store.put_webhook_gate(&account, webhook, revision, false).await?;
+                self.store.put_webhook(&account, webhook, revision, Standing::Gone).await?;
             }
             Change::Synced => {}
         }

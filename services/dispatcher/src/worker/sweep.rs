@@ -1,4 +1,5 @@
-//! The sweeper: stops the executions that a stop marker reaches, a bounded number at a time, also after a restart.
+//! The sweeper: ends the executions that a stop marker reaches, and those that wait for a webhook that the system disabled, a bounded
+//! number at a time, also after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub async fn sweeping(store: Store, wake: Sweeping, shutdown: Shutdown) {
 async fn pass(store: &Store, shutdown: &Shutdown) -> Result<(), sluice_storage::StorageError> {
     for (account, automation) in store.unswept().await? {
         while !shutdown.is_triggered() && store.sweep(&account, automation).await?.more {}
+    }
+    for (account, webhook) in store.unswept_webhooks().await? {
+        while !shutdown.is_triggered() && store.sweep_webhook(&account, webhook).await? {}
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::authentication::Scheme;
 use crate::entitlements::Account;
 use crate::feed::{Change, Subject};
 use crate::store::Target;
-use crate::webhook::{Kind, State, Webhook};
+use crate::webhook::{Kind, State, Webhook, Why};
 
 /// A webhook as this caller is shown it: whole, or enough to pick it by.
 pub(crate) fn webhook_for(caller: &Caller, shown: &Webhook) -> wire::Webhook {
@@ -38,13 +38,31 @@ pub(crate) fn webhook(webhook: &Webhook) -> wire::Webhook {
         endpoint_url: webhook.endpoint.as_str().to_owned(),
         authentication: authentication(&webhook.scheme),
         subscription: webhook.subscription.as_ref().map(subscription),
-        state: state_number(webhook.state),
+        state: state_number(webhook.state()),
         owner: webhook.owner.to_string(),
         owner_is_admin: webhook.owner_is_admin,
         create_time: Some(to_timestamp(webhook.created_at)),
         update_time: Some(to_timestamp(webhook.updated_at)),
         etag: webhook.etag(),
+        disable_reason: reason_number(webhook),
+        disable_time: webhook.disabled.map(|disabled| to_timestamp(disabled.at)),
     }
+}
+
+fn reason_number(webhook: &Webhook) -> i32 {
+    let reason = match webhook.disabled.map(|disabled| disabled.why) {
+        None => wire::DisableReason::Unspecified,
+        Some(Why::ByHand) => wire::DisableReason::ByHand,
+        Some(Why::Gone) => wire::DisableReason::Gone,
+        Some(Why::Failing) => wire::DisableReason::Failing,
+    };
+    reason.into()
+}
+
+/// How a webhook stands that was to be disabled.
+pub(crate) fn given_up(webhook: &Webhook, revision: i64) -> wire::DisableWebhookResponse {
+    let (state, disable_reason) = (state_number(webhook.state()), reason_number(webhook));
+    wire::DisableWebhookResponse { revision, state, disable_reason }
 }
 
 fn kind_number(kind: Kind) -> i32 {
@@ -143,7 +161,7 @@ pub(crate) fn target(target: Target) -> wire::ResolveTargetResponse {
         endpoint_url: target.webhook.endpoint.as_str().to_owned(),
         authentication: header,
         signing_secrets: target.signing_secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
-        state: state_number(target.webhook.state),
+        state: state_number(target.webhook.state()),
         kind: kind_number(target.webhook.kind),
         version: target.webhook.version,
     }

@@ -10,7 +10,7 @@ use sluice_rpc::{Fault, ResourceName, principal};
 use sluice_runtime::Shutdown;
 use tonic::{Request, Response, Status};
 
-use super::convert;
+use super::{convert, reading};
 use crate::store::{Store, Watching};
 
 /// The RPC that tells of every account.
@@ -67,5 +67,17 @@ impl FeedService for Feed {
         name.open_to(principal(&request)?)?;
         let target = self.store.target(&name.account, name.id).await?;
         Ok(Response::new(convert::target(target)))
+    }
+
+    async fn disable_webhook(
+        &self,
+        request: Request<wire::DisableWebhookRequest>,
+    ) -> Result<Response<wire::DisableWebhookResponse>, Status> {
+        let name = ResourceName::<WebhookId>::in_field("name", &request.get_ref().name)?;
+        name.open_to(principal(&request)?)?;
+        let why = reading::disable_reason(request.get_ref())?;
+        let version = request.get_ref().version;
+        let (webhook, revision) = self.store.give_up(&name.account, name.id, version, why).await?;
+        Ok(Response::new(convert::given_up(&webhook, revision)))
     }
 }

@@ -9,7 +9,7 @@ use crate::authentication::Authentication;
 use crate::endpoint::{Disclosure, Endpoint, ForbiddenTarget};
 use crate::error::Error;
 use crate::store::RequestId;
-use crate::webhook::{Change, DisplayName, Draft, Kind, State, check_subscription};
+use crate::webhook::{Change, DisplayName, Draft, Kind, State, Why, check_subscription};
 
 /// The most actions a subscription may list: as many as there are.
 const MAX_ACTIONS: usize = 3;
@@ -23,6 +23,19 @@ pub(crate) struct Targets {
     pub(crate) policy: Policy,
     /// What a refusal tells.
     pub(crate) disclosure: Disclosure,
+}
+
+/// Why the system disables a webhook.
+pub(crate) fn disable_reason(request: &wire::DisableWebhookRequest) -> Result<Why, Error> {
+    match request.reason() {
+        wire::DisableReason::Gone => Ok(Why::Gone),
+        wire::DisableReason::Failing => Ok(Why::Failing),
+        wire::DisableReason::Unspecified | wire::DisableReason::ByHand => {
+            let mut violations = Violations::new();
+            violations.add("reason", "must be DISABLE_REASON_GONE or DISABLE_REASON_FAILING");
+            Err(violations.into())
+        }
+    }
 }
 
 /// A request being read: what is wrong with it so far.

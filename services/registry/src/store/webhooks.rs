@@ -11,11 +11,11 @@ use crate::authentication::Scheme;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::limits::Count;
-use crate::webhook::{DisplayName, Kind, Webhook};
+use crate::webhook::{Disabled, DisplayName, Kind, Webhook};
 
 /// Everything but the secrets, in the order [`read`] takes it.
 const COLUMNS: &str = "account, id, kind, display_name, endpoint_url, scheme, scheme_detail, subscription_object, \
-     subscription_actions, state, owner, owner_is_admin, created_at, updated_at, version";
+     subscription_actions, state, owner, owner_is_admin, created_at, updated_at, version, disable_reason, disabled_at";
 
 /// Which webhooks a listing shows.
 #[derive(Debug, Clone, Default)]
@@ -168,8 +168,8 @@ pub(super) async fn insert(
         .execute(
             "INSERT INTO webhooks (account, id, kind, display_name, endpoint_url, scheme, scheme_detail, credential,
                  signing_secret, subscription_object, subscription_actions, state, owner, owner_is_admin, created_at,
-                 updated_at, version)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                 updated_at, version, disable_reason, disabled_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
             vec![
                 webhook.account.as_str().into(),
                 webhook.id.to_bytes().to_vec().into(),
@@ -182,12 +182,14 @@ pub(super) async fn insert(
                 sealed.signing.into(),
                 object.into(),
                 actions.into(),
-                webhook.state.as_str().into(),
+                webhook.state().as_str().into(),
                 webhook.owner.as_str().into(),
                 webhook.owner_is_admin.into(),
                 webhook.created_at.as_micros().into(),
                 webhook.updated_at.as_micros().into(),
                 webhook.version.into(),
+                webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
+                webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
             ],
         )
         .await?;
@@ -205,7 +207,7 @@ pub(super) async fn update(
         .execute(
             "UPDATE webhooks SET display_name = $3, endpoint_url = $4, scheme = $5, scheme_detail = $6, credential = $7,
                  subscription_object = $8, subscription_actions = $9, state = $10, updated_at = $11, version = $12,
-                 owner_is_admin = $13
+                 owner_is_admin = $13, disable_reason = $14, disabled_at = $15
              WHERE account = $1 AND id = $2",
             vec![
                 webhook.account.as_str().into(),
@@ -217,10 +219,12 @@ pub(super) async fn update(
                 credential.into(),
                 object.into(),
                 actions.into(),
-                webhook.state.as_str().into(),
+                webhook.state().as_str().into(),
                 webhook.updated_at.as_micros().into(),
                 webhook.version.into(),
                 webhook.owner_is_admin.into(),
+                webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
+                webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
             ],
         )
         .await?;
@@ -263,7 +267,13 @@ fn read(row: &Row) -> Result<Webhook, StorageError> {
         scheme: Scheme::from_stored(&scheme, row.at(6)?)
             .ok_or_else(|| StorageError::decode("an authentication of no known scheme"))?,
         subscription: read_subscription(row.at(7)?, &actions)?,
-        state: word(row, 9)?,
+        disabled: match row.at::<Option<String>>(15)? {
+            None => None,
+            Some(why) => Some(Disabled {
+                why: why.parse().map_err(StorageError::decode)?,
+                at: Timestamp::from_micros(row.at(16)?),
+            }),
+        },
         owner: word::<UserId>(row, 10)?,
         owner_is_admin: row.at(11)?,
         created_at: Timestamp::from_micros(row.at(12)?),

@@ -11,7 +11,7 @@ use super::{Store, retried};
 use crate::access::Caller;
 use crate::error::Error;
 use crate::seal::{Place, Purpose};
-use crate::webhook::{Change, Draft, Origin, Webhook};
+use crate::webhook::{Change, Draft, Origin, Webhook, Why};
 
 /// Bytes of a signing secret that Sluice makes.
 const SIGNING_BYTES: usize = 32;
@@ -139,6 +139,43 @@ impl Store {
         webhooks::update(&transaction, &webhook, credential).await?;
         self.publish(transaction, account, id).await?;
         Ok(webhook)
+    }
+
+    /// Disables a webhook in the name of the system, if it is enabled and still what it was at `version`. Says how it stands, and as
+    /// of which revision.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such webhook.
+    pub async fn give_up(
+        &self,
+        account: &AccountId,
+        id: WebhookId,
+        version: i64,
+        why: Why,
+    ) -> Result<(Webhook, i64), Error> {
+        retried(|| self.try_give_up(account, id, version, why)).await
+    }
+
+    async fn try_give_up(
+        &self,
+        account: &AccountId,
+        id: WebhookId,
+        version: i64,
+        why: Why,
+    ) -> Result<(Webhook, i64), Error> {
+        let transaction = self.begin().await?;
+        let (mut webhook, sealed) = webhooks::find_sealed(&transaction, account, id)
+            .await?
+            .ok_or_else(|| Error::no_webhook(format!("accounts/{account}/webhooks/{id}")))?;
+        let now = transaction.now().await?;
+        if !webhook.give_up(version, why, now) {
+            return Ok((webhook, changes::place(&transaction).await?.head));
+        }
+        webhooks::update(&transaction, &webhook, sealed.credential).await?;
+        let key = Key::Webhook(account.clone(), id);
+        let revision = changes::record(&transaction, &key, now, self.0.setup.keep_changes).await?;
+        self.commit(transaction, revision).await?;
+        Ok((webhook, revision))
     }
 
     /// Deletes a webhook, its secrets with it.

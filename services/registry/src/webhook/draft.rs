@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use sluice_domain::{AccountId, Subscription, Timestamp, UserId, WebhookId};
 
-use super::{DisplayName, Kind, State, Webhook};
+use super::{Disabled, DisplayName, Kind, State, Webhook, Why};
 use crate::authentication::Authentication;
 use crate::endpoint::Endpoint;
 
@@ -50,7 +50,10 @@ impl Draft {
             endpoint: self.endpoint,
             scheme: self.authentication.scheme(),
             subscription: self.subscription,
-            state: self.state,
+            disabled: match self.state {
+                State::Enabled => None,
+                State::Disabled => Some(Disabled { why: Why::ByHand, at: origin.at }),
+            },
             owner: origin.owner,
             owner_is_admin: origin.owner_is_admin,
             created_at: origin.at,

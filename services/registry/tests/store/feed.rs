@@ -25,7 +25,7 @@ async fn until_synced(watch: &mut Watch) -> Vec<Told> {
 fn word(told: &Told) -> String {
     match &told.subject {
         Subject::Account(account) => format!("{} {}", account.id, account.entitlements.plan),
-        Subject::Webhook(webhook) => format!("{} {}", webhook.display_name, webhook.state.as_str()),
+        Subject::Webhook(webhook) => format!("{} {}", webhook.display_name, webhook.state().as_str()),
         Subject::Deleted(account, _) => format!("{account} lost one"),
         Subject::Synced => "synced".to_owned(),
     }

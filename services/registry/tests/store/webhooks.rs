@@ -124,7 +124,7 @@ async fn an_update_under_an_old_etag_changes_nothing() {
         let off = Change { state: Some(State::Disabled), ..Change::default() };
         let etag = made.etag();
         let changed = store.update_webhook(&admin(), &acme, made.id, Some(&etag), &off).await.unwrap();
-        assert_eq!((changed.state, changed.version), (State::Disabled, 2));
+        assert_eq!((changed.state(), changed.version), (State::Disabled, 2));
         let late = store.update_webhook(&admin(), &acme, made.id, Some(&etag), &off).await;
         assert!(matches!(late, Err(Error::EtagMismatch)));
         let late = store.delete_webhook(&admin(), &acme, made.id, Some(&etag)).await;
@@ -169,7 +169,7 @@ async fn a_target_has_its_secrets_in_clear_and_keeps_them_through_other_changes(
         let (header, value) = target.header.unwrap();
         assert_eq!((header.as_str(), value.expose()), ("Authorization", "Bearer token-1"));
         assert_eq!(target.signing_secrets, [Secret::new(secret.as_str())]);
-        assert_eq!((target.webhook.state, target.webhook.version), (State::Disabled, 2));
+        assert_eq!((target.webhook.state(), target.webhook.version), (State::Disabled, 2));
 
         let none = Change { authentication: Some(Authentication::none()), ..Change::default() };
         store.update_webhook(&admin(), &acme, id, None, &none).await.unwrap();

@@ -169,6 +169,13 @@ impl FeedService for FakeRegistry {
     ) -> Result<Response<wire::ResolveTargetResponse>, Status> {
         Err(Status::unimplemented("the evaluator resolves nothing"))
     }
+
+    async fn disable_webhook(
+        &self,
+        _: Request<wire::DisableWebhookRequest>,
+    ) -> Result<Response<wire::DisableWebhookResponse>, Status> {
+        Err(Status::unimplemented("the evaluator disables nothing"))
+    }
 }
 
 #[tonic::async_trait]

@@ -27,7 +27,11 @@ CREATE TABLE webhooks (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     version BIGINT NOT NULL CHECK (version >= 1),
+    disable_reason TEXT CHECK (disable_reason IN ('BY_HAND', 'GONE', 'FAILING')),
+    disabled_at BIGINT,
     PRIMARY KEY (account, id),
+    CHECK ((state = 'DISABLED') = (disable_reason IS NOT NULL)),
+    CHECK ((disable_reason IS NULL) = (disabled_at IS NULL)),
     CHECK ((scheme = 'NONE') = (credential IS NULL)),
     CHECK ((scheme IN ('BASIC', 'API_KEY')) = (scheme_detail IS NOT NULL)),
     CHECK ((kind = 'EVENT') = (subscription_object IS NOT NULL))
