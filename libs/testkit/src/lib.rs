@@ -6,6 +6,7 @@
 //! - [`durable_server_url`]: a PostgreSQL server that syncs every commit, to measure on;
 //! - [`TestTime`]: one hand that moves the time of the test and of its database together;
 //! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called;
+//! - [`RawReceiver`], [`Act`]: one that answers byte for byte, also what no server should;
 //! - [`FaultProxy`]: a TCP proxy on loopback that can be cut;
 //! - [`Authority`], [`Certified`]: certificates, good ones and others.
 //!
@@ -22,6 +23,7 @@ mod authority;
 mod cluster;
 mod database;
 mod proxy;
+mod raw;
 mod receiver;
 mod time;
 
@@ -29,5 +31,6 @@ pub use authority::{Authority, Certified};
 pub use cluster::{PostgresServer, durable_server_url};
 pub use database::{TestDatabase, databases, on_each_backend, postgres, sqlite};
 pub use proxy::FaultProxy;
+pub use raw::{Act, RawReceiver};
 pub use receiver::{Answer, Hit, Receiver};
 pub use time::TestTime;

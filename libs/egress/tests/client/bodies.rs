@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sluice_egress::{BodyCaps, Phase, SendError};
 
-use crate::receiver::{Act, Receiver};
+use sluice_testkit::{Act, RawReceiver as Receiver};
+
 use crate::{egress, get, ok};
 
 const CAPS: BodyCaps = BodyCaps { keep: 1000, read: 20_000 };
@@ -30,7 +31,7 @@ async fn a_body_beyond_the_read_cap_is_cut_and_its_connection_dropped() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n", vec![b'x'; 1024]),
         ("HTTP/1.1 200 OK\r\n\r\n", vec![b'x'; 1024]),
     ] {
-        let mut receiver = Receiver::start(Act::Endless(head.into(), again)).await;
+        let receiver = Receiver::start(Act::Endless(head.into(), again, Duration::ZERO)).await;
         let answer = egress(CAPS).send(get(&receiver.url("/"))).await.unwrap();
         assert_eq!((answer.status, answer.body.as_ref()), (200, [b'x'; 1000].as_slice()), "{head}");
         assert!(answer.body_truncated, "{head}");

@@ -3,7 +3,6 @@
 
 mod bodies;
 mod names;
-mod receiver;
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use sluice_egress::{
     BodyCaps, Egress, MAX_SENT_URL_BYTES, MAX_URL_BYTES, Phase, Policy, Refusal, Request, SendError, Timeouts,
 };
 
-use receiver::{Act, Receiver};
+use sluice_testkit::{Act, RawReceiver as Receiver};
 
 fn egress(caps: BodyCaps) -> Egress {
     Egress::new(Policy::development(), Timeouts::default(), caps).unwrap()
@@ -60,7 +59,7 @@ async fn a_request_arrives_as_given_with_the_connections_own_headers() {
 
     let answer = egress(BodyCaps::default()).send(request).await.unwrap();
     assert_eq!((answer.status, answer.body.as_ref()), (201, b"ok".as_slice()));
-    assert_eq!(answer.remote, receiver.address);
+    assert_eq!(answer.remote, receiver.address());
     let notes: Vec<&[u8]> = answer
         .headers
         .iter()
@@ -75,7 +74,7 @@ async fn a_request_arrives_as_given_with_the_connections_own_headers() {
     assert!(sent.ends_with("\r\n\r\n{\"a\":1}"), "{sent}");
     for line in [
         "webhook-id: dl_1",
-        &format!("host: {}", receiver.address),
+        &format!("host: {}", receiver.address()),
         "content-length: 7",
         "accept-encoding: identity",
         concat!("user-agent: Sluice/", env!("CARGO_PKG_VERSION")),
@@ -107,8 +106,8 @@ async fn a_forbidden_literal_never_reaches_the_network() {
     let egress = Egress::new(strict, Timeouts::default(), BodyCaps::default()).unwrap();
     for url in [
         receiver.url("/"),
-        format!("http://2130706433:{}/", receiver.address.port()),
-        format!("http://[::ffff:127.0.0.1]:{}/", receiver.address.port()),
+        format!("http://2130706433:{}/", receiver.address().port()),
+        format!("http://[::ffff:127.0.0.1]:{}/", receiver.address().port()),
     ] {
         let refused = egress.send(get(&url)).await;
         assert!(matches!(refused, Err(SendError::Forbidden(Refusal::Address { .. }))), "{url}: {refused:?}");
@@ -128,7 +127,7 @@ async fn an_answer_that_does_not_begin_is_a_first_byte_timeout() {
     assert_eq!(outcome(Act::ReplyAndHang(Vec::new())).await, timed_out);
     assert_eq!(outcome(Act::ReplyAndHang(b"HTTP/1.1 200 OK\r\nx-slow: ".to_vec())).await, timed_out);
     let informational = b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
-    assert_eq!(outcome(Act::Endless(Vec::new(), informational)).await, timed_out);
+    assert_eq!(outcome(Act::Endless(Vec::new(), informational, Duration::ZERO)).await, timed_out);
 }
 
 #[tokio::test]
@@ -140,11 +139,13 @@ async fn broken_answers_have_their_kinds() {
         SendError::Protocol
     );
     assert_eq!(
-        outcome(Act::Endless(b"HTTP/1.1 200 OK\r\nx-huge: ".to_vec(), vec![b'x'; 4096])).await,
+        outcome(Act::Endless(b"HTTP/1.1 200 OK\r\nx-huge: ".to_vec(), vec![b'x'; 4096], Duration::ZERO))
+            .await,
         SendError::HeadTooLarge
     );
     assert_eq!(
-        outcome(Act::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"x-many: 1\r\n".to_vec())).await,
+        outcome(Act::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"x-many: 1\r\n".to_vec(), Duration::ZERO))
+            .await,
         SendError::HeadTooLarge
     );
 }

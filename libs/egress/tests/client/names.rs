@@ -10,7 +10,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sluice_egress::{BodyCaps, Egress, Lookup, Phase, Policy, Refusal, SendError, Timeouts};
 
-use crate::receiver::{Act, Receiver};
+use sluice_testkit::{Act, RawReceiver as Receiver};
+
 use crate::{get, ok};
 
 /// Answers look-ups in turn, then hangs.
@@ -37,17 +38,17 @@ fn egress<const N: usize>(policy: Policy, answers: [io::Result<Vec<&'static str>
 #[tokio::test]
 async fn a_name_is_dialled_at_the_address_that_was_judged() {
     let receiver = Receiver::start(Act::Reply(ok("hi"))).await;
-    let port = receiver.address.port();
+    let port = receiver.address().port();
     let egress = egress(Policy::development(), [Ok(vec!["127.0.0.1"])]);
     let answer = egress.send(get(&format!("http://hooks.example.com:{port}/"))).await.unwrap();
-    assert_eq!(answer.remote, receiver.address);
+    assert_eq!(answer.remote, receiver.address());
     assert!(receiver.requests()[0].contains(&format!("host: hooks.example.com:{port}\r\n")));
 }
 
 #[tokio::test]
 async fn one_forbidden_address_keeps_all_from_being_dialled() {
     let receiver = Receiver::start(Act::Reply(ok("hi"))).await;
-    let port = receiver.address.port();
+    let port = receiver.address().port();
     let egress = egress(
         Policy::development(),
         [Ok(vec!["127.0.0.1", "10.0.0.1"]), Ok(vec!["::ffff:127.0.0.1", "127.0.0.1"])],
@@ -62,9 +63,9 @@ async fn one_forbidden_address_keeps_all_from_being_dialled() {
 #[tokio::test]
 async fn a_name_that_turns_forbidden_is_refused_at_its_next_connection() {
     let receiver = Receiver::start(Act::ReplyAndClose(ok("hi"))).await;
-    let url = format!("http://hooks.example.com:{}/", receiver.address.port());
+    let url = format!("http://hooks.example.com:{}/", receiver.address().port());
     let egress = egress(Policy::development(), [Ok(vec!["127.0.0.1"]), Ok(vec!["169.254.169.254"])]);
-    let closing = |mut receiver: Receiver| async move {
+    let closing = |receiver: Receiver| async move {
         receiver.connection_ended().await;
         receiver
     };
@@ -78,9 +79,9 @@ async fn a_name_that_turns_forbidden_is_refused_at_its_next_connection() {
 #[tokio::test]
 async fn localhost_is_dialled_without_a_look_up_where_loopback_is_allowed() {
     let receiver = Receiver::start(Act::Reply(ok("hi"))).await;
-    let url = format!("http://localhost:{}/", receiver.address.port());
+    let url = format!("http://localhost:{}/", receiver.address().port());
     let allowed = egress(Policy::development(), []);
-    assert_eq!(allowed.send(get(&url)).await.unwrap().remote, receiver.address);
+    assert_eq!(allowed.send(get(&url)).await.unwrap().remote, receiver.address());
 
     let strict = egress(Policy { allow_http: true, ..Policy::default() }, [Ok(vec!["127.0.0.1"])]);
     let refused = strict.send(get(&url)).await;
