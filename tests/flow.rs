@@ -18,6 +18,7 @@ mod flow {
     mod egress;
     mod explanations;
     mod failing;
+    mod limits;
     mod matching;
     mod pauses;
     mod quotas;

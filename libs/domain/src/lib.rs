@@ -6,6 +6,7 @@
 //! - [`Entitlements`] and [`Catalogue`]: what billing says an account may do, and the plans it starts from;
 //! - [`Event`]: what happened to a record, as the producer told it;
 //! - [`Subscription`]: which events a trigger or an event webhook wants, object and action with wildcards;
+//! - [`ReceiverLimits`]: what a webhook's receiver is to be spared;
 //! - [`Cursor`]: where a page of a listing ends;
 //! - [`Reason`]: the stable name of a refusal, the same as in the protos;
 //! - [`Secret`]: text that no log, error or debug print shows;
@@ -18,6 +19,7 @@ mod id;
 mod page;
 mod plan;
 mod reason;
+mod receiver_limits;
 mod secret;
 mod subscription;
 mod text;
@@ -31,6 +33,7 @@ pub use id::{AttemptId, AutomationId, DeliveryId, ExecutionId, Id, Kind, Webhook
 pub use page::{Cursor, CursorError, PageSize};
 pub use plan::{Catalogue, CatalogueError, Plan};
 pub use reason::Reason;
+pub use receiver_limits::ReceiverLimits;
 pub use secret::Secret;
 pub use subscription::Subscription;
 pub use time::{Span, Timestamp};

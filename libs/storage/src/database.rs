@@ -120,8 +120,9 @@ impl Backend {
         }
     }
 
-    /// A statement in the backend's own words.
+    /// A statement in the backend's own words, about to run. Its text is told to whoever listens, its values to nobody.
     pub(crate) fn statement_as_is(self, sql: String, values: Vec<sea_orm::Value>) -> Statement {
+        tracing::trace!(sql, "statement");
         let backend = match self {
             Self::Sqlite => DbBackend::Sqlite,
             Self::Postgres => DbBackend::Postgres,

@@ -1,6 +1,6 @@
 //! What the registry's feed tells the dispatcher.
 
-use sluice_domain::{AccountId, Entitlements, WebhookId};
+use sluice_domain::{AccountId, Entitlements, ReceiverLimits, WebhookId};
 use thiserror::Error;
 
 use crate::breaker::Standing;
@@ -18,6 +18,8 @@ pub enum Change {
         webhook: WebhookId,
         /// How it stands.
         standing: Standing,
+        /// What its receiver is to be spared.
+        limits: ReceiverLimits,
     },
     /// A webhook is gone.
     WebhookDeleted(AccountId, WebhookId),

@@ -97,6 +97,11 @@ impl Receiver {
         self.taken == 0 && self.earned < FEW && !self.slow
     }
 
+    /// How many requests are under way.
+    pub const fn taken(&self) -> usize {
+        self.taken
+    }
+
     /// Whether nothing is under way.
     pub const fn is_idle(&self) -> bool {
         self.taken == 0
@@ -118,22 +123,39 @@ impl Receiver {
 pub struct Openings {
     known: HashMap<WebhookId, usize>,
     others: usize,
+    /// When a rate lets those start again that have nothing left by it; where there are rates, each is counted.
+    paced: Option<HashMap<WebhookId, Timestamp>>,
 }
 
 impl Openings {
     /// No receiver is held back.
     pub fn unbounded() -> Self {
-        Self { known: HashMap::new(), others: usize::MAX }
+        Self { known: HashMap::new(), others: usize::MAX, paced: None }
     }
 
     /// Those of which nothing is known may have `others` each.
     pub fn of_unknown(seats: Seats) -> Self {
-        Self { known: HashMap::new(), others: seats.at_first().min(seats.free) }
+        Self { known: HashMap::new(), others: seats.at_first().min(seats.free), paced: None }
     }
 
     /// Says how many one may have.
     pub fn set(&mut self, webhook: WebhookId, more: usize) {
         self.known.insert(webhook, more);
+    }
+
+    /// Says how many one may have by its rate, and when there is another one for it.
+    pub fn pace(&mut self, webhook: WebhookId, more: usize, then: Option<Timestamp>) {
+        let open = self.of(webhook);
+        let paced = self.paced.get_or_insert_default();
+        if let Some(then) = then.filter(|_| more < open) {
+            paced.insert(webhook, then);
+        }
+        self.set(webhook, more.min(open));
+    }
+
+    /// When a rate lets this one start again, if that is what holds it back.
+    pub fn paced_until(&self, webhook: WebhookId) -> Option<Timestamp> {
+        self.paced.as_ref().and_then(|paced| paced.get(&webhook)).copied()
     }
 
     /// How many more this one may have.
@@ -151,7 +173,7 @@ impl Openings {
 
     /// Whether so many can be had of any of them, so that none needs to be looked at.
     pub fn all_allow(&self, wanted: usize) -> bool {
-        self.others >= wanted && self.known.values().all(|more| *more >= wanted)
+        self.paced.is_none() && self.others >= wanted && self.known.values().all(|more| *more >= wanted)
     }
 }
 
@@ -176,8 +198,8 @@ impl From<usize> for Share {
 /// Receivers for which ready work was left where it is, since they have as much under way as they may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The receivers.
-    pub receivers: Vec<WebhookId>,
+    /// The receivers, and until when their own rate holds them back, if that does.
+    pub receivers: Vec<(WebhookId, Option<Timestamp>)>,
     /// By the database's clock under the account's lock: what was found later weighs more.
     pub at: Timestamp,
     /// Whether these are all there are; else only some of the account's work was looked at.

@@ -113,7 +113,8 @@ impl Round {
 
     /// The receivers for which ready work is left.
     pub fn held(&self) -> Held {
-        Held { receivers: self.held.iter().copied().collect(), at: self.now, all: self.looked }
+        let until = |webhook: &WebhookId| (*webhook, self.share.openings.paced_until(*webhook));
+        Held { receivers: self.held.iter().map(until).collect(), at: self.now, all: self.looked }
     }
 
     /// Whether a new one for this receiver starts with its acceptance; it is charged then. Else it waits, counted. `ready` says that it
@@ -152,7 +153,9 @@ impl Round {
         }
         let known = if self.looked { None } else { quota.wake_at };
         let free = self.more.iter().filter_map(|turn| quota.free_at(*turn, self.now, 0));
-        let held = (!self.held.is_empty()).then(|| self.now.plus(HELD_FOR));
+        let held = self.held.iter().map(|webhook| {
+            self.share.openings.paced_until(*webhook).unwrap_or_else(|| self.now.plus(HELD_FOR))
+        });
         free.chain(known).chain(due).chain(held).min()
     }
 }
@@ -271,9 +274,24 @@ mod tests {
         assert_eq!(round.start_by_receiver(&mut quota, Turn::Execution, affordable, found), [1, 3]);
         assert!(!round.admit(&mut quota, Turn::Execution, one(), true), "it would overtake");
         assert!(round.admit(&mut quota, Turn::Execution, other(), true));
-        assert_eq!((quota.waiting, round.room(), round.held().receivers), (3, 7, vec![one()]));
+        assert_eq!((quota.waiting, round.room(), round.held().receivers), (3, 7, vec![(one(), None)]));
         assert_eq!(round.wake_at(&quota, None), Some(at(30)));
         assert!(Round::begin(&quota, at(0), Share { looks: true, ..Share::from(1) }).looks(&quota));
+    }
+
+    #[test]
+    fn what_a_rate_holds_back_is_looked_at_when_there_is_a_cell_for_it() {
+        let mut quota = quota(10, 4);
+        let mut share = Share::from(10);
+        share.openings.pace(one(), 1, Some(at(7)));
+        share.openings.pace(other(), 20, None);
+        let mut round = Round::begin(&quota, at(0), share);
+        assert!(round.asks_receivers());
+        let found = [(1, one()), (2, one()), (3, other())];
+        assert_eq!(round.start_by_receiver(&mut quota, Turn::Execution, 10, found), [1, 3]);
+        assert_eq!((round.opening(one()), round.opening(other())), (0, 19));
+        assert_eq!(round.held().receivers, [(one(), Some(at(7)))]);
+        assert_eq!(round.wake_at(&quota, None), Some(at(7)));
     }
 
     #[test]

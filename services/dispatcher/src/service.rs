@@ -80,8 +80,11 @@ impl Dispatcher {
         let to_registry = registry.clone();
         let registry = RegistryClient::new(registry);
         let targets = Targets::new(registry.clone());
-        let (alarm, sweep, slots) =
-            (Alarm::default(), Sweeping::default(), Slots::new(config.delivery.in_flight, clock.clone()));
+        let (alarm, sweep, slots) = (
+            Alarm::default(),
+            Sweeping::default(),
+            Slots::new(config.delivery.in_flight, clock.clone(), store.limited().clone()),
+        );
 
         let nothing_under_way = Shutdown::new();
         let reporting =

@@ -28,6 +28,7 @@ mod pages;
 mod pending;
 mod quotas;
 mod receipts;
+mod receivers;
 mod rescue;
 mod retention;
 mod sql;
@@ -55,6 +56,7 @@ pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
 pub use pages::PageKey;
 pub use quotas::{Granted, QuotaSnapshot};
+pub use receivers::{AccountLimits, Limited};
 pub use retention::Look;
 pub use stop::Stopped;
 
@@ -80,6 +82,7 @@ pub struct Store {
     schedule: Schedule,
     breaker: Policy,
     lanes: lanes::Lanes,
+    limited: Limited,
     /// Tells whoever tells the registry that a webhook is to be disabled.
     disables: Arc<Notify>,
     /// Tells whoever follows the changes that this process has committed some.
@@ -98,9 +101,11 @@ impl Store {
         schedule: Schedule,
     ) -> std::result::Result<Self, MigrationError> {
         migrate(&database, MIGRATIONS).await?;
-        let (lanes, breaker) = (lanes::Lanes::default(), Policy::default());
+        let (lanes, breaker, limited) = (lanes::Lanes::default(), Policy::default(), Limited::default());
         let (disables, stirred) = (Arc::default(), Arc::default());
-        Ok(Self { database, entropy, lease, schedule, breaker, lanes, disables, stirred })
+        let store = Self { database, entropy, lease, schedule, breaker, lanes, limited, disables, stirred };
+        store.remember_limits().await.map_err(MigrationError::from)?;
+        Ok(store)
     }
 
     /// The same under this policy for webhooks that fail.

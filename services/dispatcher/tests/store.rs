@@ -134,7 +134,9 @@ cases! {
         a_claim_beyond_what_any_receiver_may_have_is_cut_there,
         what_arrives_for_a_full_receiver_waits_and_what_arrives_for_others_starts,
         what_was_left_for_a_full_receiver_is_looked_at_again_in_any_case,
-        a_gate_and_a_full_receiver_hold_back_each_their_own;
+        a_gate_and_a_full_receiver_hold_back_each_their_own,
+        a_receivers_rate_holds_over_acceptance_claims_and_a_restart,
+        limits_are_known_again_after_a_restart;
     rescue:
         an_interrupted_attempt_is_kept_and_uses_no_retry,
         an_attempt_that_its_owner_cut_off_uses_no_retry_and_counts_as_interrupted,

@@ -128,6 +128,7 @@ mod tests {
             authentication: Authentication::none(),
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
+            limits: sluice_domain::ReceiverLimits::default(),
         }
         .into_webhook(Origin {
             account: "acme".parse().unwrap(),

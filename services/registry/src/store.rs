@@ -26,7 +26,7 @@ use std::sync::Arc;
 use sluice_domain::{Catalogue, Timestamp, WebhookId};
 use sluice_runtime::Entropy;
 use sluice_storage::{Backend, Database, Migration, MigrationError, Query as _, StorageError, Transaction};
-use tokio::sync::watch as signal;
+use tokio::sync::{Mutex, watch as signal};
 
 use crate::error::Error;
 use crate::limits::Limits;
@@ -73,8 +73,10 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     database: Database,
     setup: Setup,
-    /// The newest revision that this process committed: wakes its watchers.
+    /// The newest revision that this process knows to be committed: wakes its watchers.
     head: signal::Sender<i64>,
+    /// When a watcher last looked for what other replicas wrote.
+    looked_at: Mutex<Option<Timestamp>>,
 }
 
 impl Store {
@@ -84,7 +86,12 @@ impl Store {
     /// When the schema can't be brought up to date.
     pub async fn open(database: Database, setup: Setup) -> Result<Self, MigrationError> {
         sluice_storage::migrate(&database, MIGRATIONS).await?;
-        Ok(Self(Arc::new(Inner { database, setup, head: signal::Sender::new(0) })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            setup,
+            head: signal::Sender::new(0),
+            looked_at: Mutex::default(),
+        })))
     }
 
     /// Whether the database answers.
@@ -115,12 +122,17 @@ impl Store {
     /// Commits a write and wakes the watchers of this process.
     async fn commit(&self, transaction: Transaction, revision: i64) -> Result<(), Error> {
         transaction.commit().await?;
+        self.tell(revision);
+        Ok(())
+    }
+
+    /// Wakes the watchers of this process when a revision is newer than all that were told.
+    fn tell(&self, revision: i64) {
         self.0.head.send_if_modified(|head| {
             let newer = revision > *head;
             *head = (*head).max(revision);
             newer
         });
-        Ok(())
     }
 
     fn mint(&self, now: Timestamp) -> WebhookId {

@@ -5,7 +5,9 @@ mod draft;
 use std::fmt;
 use std::str::FromStr;
 
-use sluice_domain::{AccountId, Subscription, Timestamp, UserId, Violations, WebhookId};
+use sluice_domain::{
+    AccountId, Rate, ReceiverLimits, Subscription, Timestamp, UserId, Violations, WebhookId,
+};
 use thiserror::Error;
 
 use crate::authentication::{Authentication, Scheme};
@@ -183,6 +185,8 @@ pub struct Webhook {
     pub subscription: Option<Subscription>,
     /// That it is disabled, if it is.
     pub disabled: Option<Disabled>,
+    /// What its receiver is to be spared.
+    pub limits: ReceiverLimits,
     /// Who made it.
     pub owner: UserId,
     /// Whether the owner was a global admin then, and at each change of their own since.
@@ -235,6 +239,12 @@ impl Webhook {
             Some(State::Disabled) => self.disabled.or(Some(Disabled { why: Why::ByHand, at: now })),
             None => self.disabled,
         };
+        if let Some(max_in_flight) = change.max_in_flight {
+            self.limits.max_in_flight = max_in_flight;
+        }
+        if let Some(rate) = change.rate {
+            self.limits.rate = rate;
+        }
         self.version += 1;
         self.updated_at = now;
         Ok(())
@@ -284,6 +294,10 @@ pub struct Change {
     pub subscription: Option<Option<Subscription>>,
     /// Switched on or off.
     pub state: Option<State>,
+    /// Another number of requests under way; `Some(None)` takes the limit away.
+    pub max_in_flight: Option<Option<u32>>,
+    /// Another rate; `Some(None)` takes it away.
+    pub rate: Option<Option<Rate>>,
 }
 
 #[cfg(test)]
@@ -298,6 +312,7 @@ mod tests {
             authentication: Authentication::none(),
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
+            limits: ReceiverLimits::default(),
         }
     }
 

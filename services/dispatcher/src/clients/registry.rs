@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::registry::v1 as wire;
 use proto::registry::v1::feed_service_client::FeedServiceClient;
 use proto::registry::v1::watch_changes_response::Change as WireChange;
-use sluice_domain::{AccountId, Allowance, Entitlements, Rate, Secret, Span, WebhookId};
+use sluice_domain::{AccountId, Allowance, Entitlements, Rate, ReceiverLimits, Secret, Span, WebhookId};
 use sluice_rpc::{AccountName, ResourceName, Transport, convert};
 use tonic::{Code, Status, Streaming};
 
@@ -145,7 +145,9 @@ fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedErr
         WireChange::Webhook(webhook) => {
             let (account, id) = webhook_of(&webhook.name)?;
             let standing = standing(webhook.state(), webhook.disable_reason());
-            Change::Webhook { account, webhook: id, standing }
+            let limits =
+                ReceiverLimits { max_in_flight: webhook.max_in_flight, rate: webhook.rate.and_then(rate) };
+            Change::Webhook { account, webhook: id, standing, limits }
         }
         WireChange::WebhookDeleted(deleted) => {
             let (account, webhook) = webhook_of(&deleted.name)?;
@@ -180,10 +182,6 @@ fn webhook_of(name: &str) -> Result<(AccountId, WebhookId), FeedError> {
 }
 
 fn entitlements(wire: wire::Entitlements) -> Option<Entitlements> {
-    let rate = |rate: Option<wire::Rate>| {
-        let rate = rate?;
-        Some(Rate { units: rate.units, per: span(rate.per.as_ref())?, burst: rate.burst })
-    };
     let allowance = match wire.allowance {
         None => None,
         Some(allowance) => {
@@ -198,12 +196,16 @@ fn entitlements(wire: wire::Entitlements) -> Option<Entitlements> {
         active_automations: wire.active_automations,
         steps: wire.steps,
         delays: wire.delays,
-        executions: rate(wire.executions)?,
+        executions: rate(wire.executions?)?,
         allowance,
-        notifications: rate(wire.notifications)?,
+        notifications: rate(wire.notifications?)?,
         max_waiting: wire.max_waiting,
         history: span(wire.history.as_ref())?,
     })
+}
+
+fn rate(wire: wire::Rate) -> Option<Rate> {
+    Some(Rate { units: wire.units, per: span(wire.per.as_ref())?, burst: wire.burst })
 }
 
 fn span(duration: Option<&prost_types::Duration>) -> Option<Span> {

@@ -180,8 +180,9 @@ impl Store {
         let mut written = Rows::under(token);
         for (account, quota) in &mut quotas {
             let gates = &mut closed.remove(account).unwrap_or_default();
-            let share = room.share(account, total);
+            let mut share = room.share(account, total);
             let seats = share.seats;
+            let paces = self.paces(&tx, account, &mut share, now).await?;
             let mut round = Round::begin(quota, now, share);
             let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
             let older = self.load(&tx, account, gates, &seqs, token, now).await?;
@@ -190,6 +191,7 @@ impl Store {
             let fresh = by_account.remove(account).unwrap_or_default();
             let placed_before = written.pending.len();
             self.place(&tx, quota, fresh, gates, &mut round, &mut written).await?;
+            paces.spend(&tx, account, &round).await?;
             breakers::save(&tx, account, gates.probed()).await?;
             let placed = &written.pending[placed_before..];
             quota.wake_at = wake_at_with(&tx, quota, gates, &round, placed).await?;

@@ -47,10 +47,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn next_wake(&self) -> Result<(Timestamp, Option<Timestamp>)> {
-        let reader = self.database.read();
-        let row = reader.one(sql::NEXT_WAKE, vec![]).await?;
-        let next: Option<i64> = row.map(|row| row.at(0)).transpose()?;
-        Ok((reader.now().await?, next.map(Timestamp::from_micros)))
+        let (next, now) = sql::with_now(&self.database.read(), sql::NEXT_WAKE).await?;
+        Ok((now, next.map(Timestamp::from_micros)))
     }
 
     /// Claims of one account as much as its share allows; nothing while another replica is at its work.
@@ -62,15 +60,17 @@ impl Store {
         whole!(self.claim_once(account, share.clone()))
     }
 
-    async fn claim_once(&self, account: &AccountId, share: Share) -> Result<Claimed> {
+    async fn claim_once(&self, account: &AccountId, mut share: Share) -> Result<Claimed> {
         let tx = self.database.write("claim").await?;
         let Some(mut quota) = accounts::try_lock(&tx, account).await? else { return Ok(Claimed::default()) };
         let quota = &mut quota;
         let now = tx.now().await?;
         let gates = &mut gates::closed(&tx, [account]).await?.remove(account).unwrap_or_default();
         let token = self.token();
+        let paces = self.paces(&tx, account, &mut share, now).await?;
         let mut round = Round::begin(quota, now, share);
         let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
+        paces.spend(&tx, account, &round).await?;
         breakers::save(&tx, account, gates.probed()).await?;
         quota.wake_at = wake_at(&tx, quota, gates, &round).await?;
         accounts::save(&tx, [&*quota]).await?;

@@ -5,11 +5,11 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
 
 use super::sql::{
-    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_WAKE, OLDEST_RECEIPTS, PAGE,
+    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_LEASE, NEXT_WAKE, OLDEST_RECEIPTS, PAGE,
     PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among, lane_heads, unfinished,
     without_bodies,
 };
-use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, retention, sql, walk};
+use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, receivers, retention, sql, walk};
 use crate::execution::EndState;
 use crate::record;
 use crate::trace::TraceId;
@@ -65,6 +65,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let ready = [Turn::Continuing, Turn::Execution, Turn::Notification].map(Stream::Ready);
     vec![
         ("lock accounts", accounts::locking(backend, 1), vec![account()]),
+        ("rates of receivers", receivers::RATES.into(), vec![account()]),
         ("closed gates", gates::selecting(1), vec![account()]),
         ("receipt of an event", receipts::ONE.into(), vec![account(), probe.event.as_str().into()]),
         ("promote what is due", PROMOTE.into(), vec![account(), now(), limit()]),
@@ -80,6 +81,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("pending by key", pending::selecting(backend, many, pending::held(backend)), among()),
         ("update pending", pending::UPDATE.into(), row),
         ("delete pending", pending::deleting(backend, many), [vec![1_i64.into()], among()].concat()),
+        ("next lease", NEXT_LEASE.into(), vec![]),
         ("expired leases", EXPIRED.into(), vec![now(), limit()]),
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),

@@ -47,7 +47,10 @@ impl Store {
     /// Claims whose lease is over, with their accounts.
     async fn expired(&self) -> Result<Vec<(i64, AccountId)>> {
         let reader = self.database.read();
-        let now = reader.now().await?;
+        let (next, now) = sql::with_now(&reader, sql::NEXT_LEASE).await?;
+        if next.is_none_or(|until| until > now.as_micros()) {
+            return Ok(Vec::new());
+        }
         let rows = reader.all(sql::EXPIRED, vec![now.as_micros().into(), AT_ONCE.into()]).await?;
         let read = |row: &Row| Ok((row.at(0)?, row.at::<String>(1)?.parse().map_err(StorageError::decode)?));
         rows.iter().map(read).collect()

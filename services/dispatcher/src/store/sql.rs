@@ -1,8 +1,10 @@
 //! Pieces of SQL that both backends read.
 
 use sea_orm::Value;
-use sluice_storage::{Backend, rows};
+use sluice_domain::Timestamp;
+use sluice_storage::{Backend, Query, StorageError, rows};
 
+use super::Result;
 use crate::turn::Turn;
 
 /// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
@@ -92,6 +94,21 @@ pub(super) fn lane_heads(backend: Backend, lane: i64, turn: i64, limit: usize) -
     )
 }
 
+/// The first column of the first row of a statement without parameters, and the time: on PostgreSQL in one go.
+pub(super) async fn with_now(query: &impl Query, select: &str) -> Result<(Option<i64>, Timestamp)> {
+    match query.backend() {
+        Backend::Sqlite => {
+            let row = query.one(select, vec![]).await?;
+            Ok((row.map(|row| row.at(0)).transpose()?, query.now().await?))
+        }
+        Backend::Postgres => {
+            let row = query.one(&format!("SELECT ({select}), sluice_now()"), vec![]).await?;
+            let row = row.ok_or_else(|| StorageError::decode("no time"))?;
+            Ok((row.at(0)?, Timestamp::from_micros(row.at(1)?)))
+        }
+    }
+}
+
 /// What stands between the lanes of one statement.
 pub(super) const TOGETHER: &str = " UNION ALL ";
 
@@ -110,6 +127,10 @@ pub(super) const DUE_ACCOUNTS: &str =
 /// The next time any account has something to do.
 pub(super) const NEXT_WAKE: &str =
     "SELECT wake_at FROM account WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1";
+
+/// When the first lease is over.
+pub(super) const NEXT_LEASE: &str =
+    "SELECT lease_until FROM pending WHERE token IS NOT NULL ORDER BY lease_until LIMIT 1";
 
 /// Claims whose lease is over: `now, limit`.
 pub(super) const EXPIRED: &str = "SELECT seq, account FROM pending \

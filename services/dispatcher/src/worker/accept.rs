@@ -85,6 +85,7 @@ impl Accepting {
 impl Means {
     /// Accepts some events in one transaction and sends what it claimed.
     async fn accept(&self, events: &[NewEvent]) -> Vec<Result<Acceptance, StorageError>> {
+        let _turn = self.slots.turn(events.iter().map(|event| &event.account)).await;
         let room = self.room(events);
         let since = self.clock.now();
         match self.store.accept(events, room).await {

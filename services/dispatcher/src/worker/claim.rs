@@ -80,6 +80,7 @@ impl Claiming {
     async fn pass(&self, shutdown: &Shutdown) -> Result<Rest, StorageError> {
         let mut claimed = 0;
         for account in self.slots.openable() {
+            let _turn = self.slots.turn([&account]).await;
             let share = Share { looks: true, ..self.slots.share(&account) };
             if share.seats > 0 && !shutdown.is_triggered() {
                 claimed += self.claim(&account, share).await?;
@@ -102,6 +103,7 @@ impl Claiming {
             if shutdown.is_triggered() {
                 return Ok(Rest::None);
             }
+            let _turn = self.slots.turn([&account]).await;
             let share = self.slots.share(&account);
             if share.seats > 0 {
                 tried += 1;

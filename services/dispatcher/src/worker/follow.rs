@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sluice_domain::{AccountId, WebhookId};
+use sluice_domain::{AccountId, ReceiverLimits, WebhookId};
 use sluice_runtime::{Entropy, Shutdown};
 use sluice_storage::StorageError;
 use thiserror::Error;
@@ -74,7 +74,7 @@ struct Follower {
 #[derive(Default)]
 struct OnRecord {
     versions: HashMap<AccountId, i64>,
-    told: HashMap<(AccountId, WebhookId), Standing>,
+    told: HashMap<(AccountId, WebhookId), (Standing, ReceiverLimits)>,
 }
 
 impl Follower {
@@ -114,8 +114,8 @@ impl Follower {
                     self.alarm.ring();
                 }
             }
-            Change::Webhook { account, webhook, standing } => {
-                on_record.told.insert((account, webhook), standing);
+            Change::Webhook { account, webhook, standing, limits } => {
+                on_record.told.insert((account, webhook), (standing, limits));
             }
             Change::WebhookDeleted(account, webhook) => {
                 on_record.told.remove(&(account, webhook));
@@ -129,10 +129,15 @@ impl Follower {
     /// waits there fails instead of waiting for ever.
     async fn settle(&self, on_record: OnRecord, revision: i64) -> Result<(), Broken> {
         let gated = self.store.gated_webhooks().await?;
-        for ((account, webhook), standing) in &on_record.told {
+        for ((account, webhook), (standing, limits)) in &on_record.told {
+            self.store.put_receiver_limits(account, *webhook, *limits).await?;
             if *standing != Standing::Enabled || gated.contains(&(account.clone(), *webhook)) {
                 self.store.put_webhook(account, *webhook, revision, *standing).await?;
             }
+        }
+        let limited = self.store.limited().all().into_iter();
+        for (account, webhook) in limited.filter(|key| !on_record.told.contains_key(key)) {
+            self.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
         }
         for key in gated.iter().filter(|key| !on_record.told.contains_key(key)) {
             self.store.put_webhook(&key.0, key.1, revision, Standing::Gone).await?;
@@ -147,11 +152,13 @@ impl Follower {
             Change::Entitlements(account, entitlements) => {
                 self.store.apply_entitlements(&account, &entitlements).await?;
             }
-            Change::Webhook { account, webhook, standing } => {
+            Change::Webhook { account, webhook, standing, limits } => {
+                self.store.put_receiver_limits(&account, webhook, limits).await?;
                 self.targets.forget(&account, webhook).await;
                 self.store.put_webhook(&account, webhook, revision, standing).await?;
             }
             Change::WebhookDeleted(account, webhook) => {
+                self.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
                 self.targets.forget(&account, webhook).await;
                 self.store.put_webhook(&account, webhook, revision, Standing::Gone).await?;
             }

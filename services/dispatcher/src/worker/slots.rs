@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sluice_domain::{AccountId, Timestamp, WebhookId};
 use sluice_runtime::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as Turns, MutexGuard as Turn, Notify};
 
 use crate::claim::Claim;
 use crate::receiver::{Begun, Held, Openings, Receiver, Seats, Share};
+use crate::store::{AccountLimits, Limited};
 
 /// The part of all seats that one account may have while more than half are taken.
 const SHARE: usize = 8;
@@ -24,6 +25,9 @@ pub struct Slots(Arc<Shared>);
 struct Shared {
     total: usize,
     clock: Clock,
+    limited: Limited,
+    /// Who claims work of accounts with limits of their own: one after another, so that none counts the same seat.
+    turns: Turns<()>,
     taken: Mutex<Taken>,
     freed: Notify,
     opened: Notify,
@@ -36,13 +40,21 @@ struct Taken {
     known: usize,
     by_account: HashMap<AccountId, Account>,
     /// Receivers for which ready work was left, and when that was seen.
-    held: HashMap<AccountId, HashMap<WebhookId, Timestamp>>,
+    held: HashMap<AccountId, HashMap<WebhookId, Left>>,
 }
 
 #[derive(Debug, Default)]
 struct Account {
     own: usize,
     receivers: HashMap<WebhookId, Receiver>,
+}
+
+/// Work that was left for a receiver.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    seen: Timestamp,
+    /// Its own rate holds it back until then.
+    until: Option<Timestamp>,
 }
 
 /// One seat that is taken; dropping it frees it.
@@ -54,10 +66,11 @@ pub struct Seat {
 }
 
 impl Slots {
-    /// This many seats.
-    pub fn new(total: usize, clock: Clock) -> Self {
+    /// This many seats, for receivers of which some have limits.
+    pub fn new(total: usize, clock: Clock, limited: Limited) -> Self {
         let (freed, opened) = (Notify::new(), Notify::new());
-        Self(Arc::new(Shared { total, clock, taken: Mutex::default(), freed, opened }))
+        let (turns, taken) = (Turns::default(), Mutex::default());
+        Self(Arc::new(Shared { total, clock, limited, turns, taken, freed, opened }))
     }
 
     /// How many seats are free.
@@ -65,18 +78,29 @@ impl Slots {
         self.0.total.saturating_sub(self.taken().all)
     }
 
+    /// To be held from the look at what may be claimed until its seats are taken: nothing where no receiver has limits of its own.
+    pub async fn turn(&self, accounts: impl IntoIterator<Item = &AccountId>) -> Option<Turn<'_, ()>> {
+        let limited = accounts.into_iter().any(|account| self.0.limited.of(account).is_some());
+        if limited { Some(self.0.turns.lock().await) } else { None }
+    }
+
     /// What may be claimed of what waits.
     pub fn share(&self, account: &AccountId) -> Share {
+        let limits = self.0.limited.of(account);
         let (taken, now) = (&mut *self.taken(), self.0.clock.now());
         let seats = self.seats(taken);
         let mut openings = Openings::of_unknown(seats);
-        let Some(account) = taken.by_account.get_mut(account) else {
-            return Share { seats: limit(seats).min(seats.free), openings, looks: false };
-        };
+        let mut nobody = Account::default();
+        let account = taken.by_account.get_mut(account).unwrap_or(&mut nobody);
         let mut stuck = 0;
         for (webhook, receiver) in &mut account.receivers {
             stuck += receiver.stuck(now);
             openings.set(*webhook, receiver.opening(now, seats));
+        }
+        for webhook in limits.iter().flat_map(|limits| limits.keys()) {
+            let taken = account.receivers.get(webhook).map_or(0, Receiver::taken);
+            let left = left_by(limits.as_deref(), *webhook, taken);
+            openings.set(*webhook, openings.of(*webhook).min(left));
         }
         // What hangs keeps no seat from what does not, as long as the account has no more than it could have had in good times.
         let moving = limit(seats).saturating_sub(account.own.saturating_sub(stuck));
@@ -123,11 +147,13 @@ impl Slots {
         }
         let known = taken.held.entry(account.clone()).or_default();
         if held.all {
-            known.retain(|_, seen| *seen > held.at);
+            known.retain(|_, left| left.seen > held.at);
         }
-        for webhook in &held.receivers {
-            let seen = known.entry(*webhook).or_insert(held.at);
-            *seen = held.at.max(*seen);
+        for (webhook, until) in &held.receivers {
+            let left = known.entry(*webhook).or_insert(Left { seen: held.at, until: *until });
+            if held.at >= left.seen {
+                *left = Left { seen: held.at, until: until.or(left.until.filter(|_| !held.all)) };
+            }
         }
         if known.is_empty() {
             taken.held.remove(account);
@@ -146,13 +172,16 @@ impl Slots {
         let (held, by_account) = (&taken.held, &mut taken.by_account);
         let mut open = Vec::new();
         for (account, webhooks) in held {
+            let limits = self.0.limited.of(account);
             let mut receivers = by_account.get_mut(account).map(|account| &mut account.receivers);
-            let mut opens =
-                |webhook| match receivers.as_mut().and_then(|receivers| receivers.get_mut(webhook)) {
-                    Some(receiver) => receiver.opening(now, seats) > 0,
-                    None => seats.free > 0,
-                };
-            if webhooks.keys().any(&mut opens) {
+            let mut opens = |(webhook, left): (&WebhookId, &Left)| {
+                let known = receivers.as_mut().and_then(|receivers| receivers.get_mut(webhook));
+                let (opening, taken) =
+                    known.map_or((seats.free, 0), |known| (known.opening(now, seats), known.taken()));
+                left.until.is_none_or(|until| until <= now)
+                    && opening.min(left_by(limits.as_deref(), *webhook, taken)) > 0
+            };
+            if webhooks.iter().any(&mut opens) {
                 open.push(account.clone());
             }
         }
@@ -219,6 +248,12 @@ impl Drop for Seat {
         }
         shared.freed.notify_one();
     }
+}
+
+/// How many more requests a receiver's own limit allows, when so many are under way.
+fn left_by(limits: Option<&AccountLimits>, webhook: WebhookId, taken: usize) -> usize {
+    let most = limits.and_then(|limits| limits.get(&webhook)?.max_in_flight);
+    most.and_then(|most| usize::try_from(most).ok()).map_or(usize::MAX, |most| most.saturating_sub(taken))
 }
 
 /// How many seats one account may have: half of all while more than that are free, an eighth else.

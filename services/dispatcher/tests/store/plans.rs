@@ -17,6 +17,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// there is much to put in order.
 const MEANT: &[(&str, &str, &str, bool)] = &[
     ("lock accounts", "account USING INDEX sqlite_autoindex_account_1 (account=?)", "account_pkey", false),
+    ("rates of receivers", "receiver USING PRIMARY KEY (account=?)", "receiver_pkey", true),
     ("closed gates", "gate USING PRIMARY KEY (account=?)", "gate_pkey", false),
     (
         "receipt of an event",
@@ -47,6 +48,7 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("pending by key", "p USING INTEGER PRIMARY KEY (rowid=?)", "pending_pkey", false),
     ("update pending", "pending USING INTEGER PRIMARY KEY (rowid=?)", "pending_pkey", false),
     ("delete pending", "pending USING INTEGER PRIMARY KEY (rowid=?)", "pending_pkey", false),
+    ("next lease", "pending_lease", "pending_lease", true),
     ("expired leases", "pending_lease (lease_until<?)", "pending_lease", true),
     ("reached by a marker", "pending_lane (lane=?", "pending_lane", false),
     ("place of an execution", "execution_id (account=? AND id=?)", "execution_id", false),
@@ -90,6 +92,7 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
 const FROM_ITS_HEAD: &[&str] = &[
     "SCAN account USING INDEX account_wake",
     "SCAN account USING COVERING INDEX account_wake",
+    "SCAN pending USING INDEX pending_lease",
     "SCAN receipt",
     "SCAN change",
     // What is under way, which is little.
@@ -287,6 +290,15 @@ async fn fill(house: &House) {
          CASE WHEN (n - 1) % 4 < 2 THEN '{first}' ELSE '{second}' END, 1, \
          CASE WHEN (n - 1) % 2 = 0 THEN '{open}' ELSE '{gated}' END FROM {} ORDER BY n",
             numbers(20_000)
+        ),
+    )
+    .await;
+    run(
+        house,
+        &format!(
+            "INSERT INTO receiver (account, webhook, rate_units, rate_per_us, rate_burst, rate_tat_ns) \
+         SELECT 'acct' || (n - 1), '{gated}', 1, 1000000, 1, 0 FROM {}",
+            numbers(5_000)
         ),
     )
     .await;

@@ -3,9 +3,11 @@
 use sluice_dispatcher::execution::State;
 use sluice_dispatcher::receiver::{Openings, Share};
 use sluice_dispatcher::store::Room;
-use sluice_domain::{Span, WebhookId};
+use sluice_domain::{Rate, ReceiverLimits, Span, Timestamp, WebhookId};
 
-use super::makers::{House, ROOMY, claimed, event, ids_of, notification, run, success, unlimited, webhook};
+use super::makers::{
+    House, ROOMY, claimed, event, ids_of, notification, retry, run, success, unlimited, webhook,
+};
 
 /// Room for everything but these receivers, which may have so many.
 fn share(receivers: &[(u8, usize)]) -> Share {
@@ -14,8 +16,8 @@ fn share(receivers: &[(u8, usize)]) -> Share {
     Share { seats: ROOMY, openings, looks: false }
 }
 
-fn webhooks(numbers: &[u8]) -> Vec<WebhookId> {
-    numbers.iter().map(|number| webhook(*number)).collect()
+fn webhooks(numbers: &[u8]) -> Vec<(WebhookId, Option<Timestamp>)> {
+    numbers.iter().map(|number| (webhook(*number), None)).collect()
 }
 
 pub(crate) async fn a_claim_takes_of_each_receiver_what_it_may_have_oldest_first_and_leaves_the_rest_untouched(
@@ -112,4 +114,50 @@ pub(crate) async fn a_gate_and_a_full_receiver_hold_back_each_their_own(house: &
     assert_eq!(claim.held.unwrap().receivers, webhooks(&[2]));
     house.store.put_webhook_gate(&house.acme, webhook(1), 2, false).await.unwrap();
     assert_eq!(claimed(&house.claim(ROOMY).await), [ids[0], ids[3], ids[4]]);
+}
+
+/// So many a minute, and so many at once.
+fn a_minute(units: u32, burst: u32) -> ReceiverLimits {
+    ReceiverLimits { max_in_flight: None, rate: Some(Rate { units, per: Span::from_secs(60), burst }) }
+}
+
+pub(crate) async fn a_receivers_rate_holds_over_acceptance_claims_and_a_restart(house: &House) {
+    house.entitle(unlimited(1)).await;
+    assert!(house.store.put_receiver_limits(&house.acme, webhook(1), a_minute(60, 2)).await.unwrap());
+    assert!(!house.store.put_receiver_limits(&house.acme, webhook(1), a_minute(60, 2)).await.unwrap());
+    let batch: Vec<_> =
+        (0..6).map(|at| event(&format!("e{at}"), vec![run(1, 1 + u8::from(at == 5))])).collect();
+    let ids = ids_of(&batch);
+    let accepted = house.accept(&batch, ROOMY).await;
+    assert_eq!(claimed(&accepted.claims), [ids[0], ids[1], ids[5]], "the burst, and whoever has no limit");
+    let next = house.now().plus(Span::from_secs(1));
+    assert_eq!(accepted.held[0].1.receivers, [(webhook(1), Some(next))]);
+    assert_eq!(house.wake().await, Some(next));
+    assert_eq!(house.state(ids[2]).await, State::Queued);
+
+    // A retry is a request, too.
+    house.record(retry(&accepted.claims[0], Span::ZERO)).await;
+    house.advance(Span::from_secs(2)).await;
+    let again = house.another_store().await;
+    let claims = again.claim(&house.acme, ROOMY).await.unwrap().claims;
+    assert_eq!(claimed(&claims), [ids[0], ids[2]], "two seconds, two cells, whoever counts them");
+    assert_eq!(house.claim(ROOMY).await.len(), 0);
+
+    // What is used stays used in cells, and without a limit nothing is held back.
+    house.store.put_receiver_limits(&house.acme, webhook(1), a_minute(6, 2)).await.unwrap();
+    assert_eq!(house.claim(ROOMY).await.len(), 0);
+    assert_eq!(house.wake().await, Some(house.now().plus(Span::from_secs(10))));
+    house.store.put_receiver_limits(&house.acme, webhook(1), ReceiverLimits::default()).await.unwrap();
+    assert_eq!(claimed(&house.claim(ROOMY).await), [ids[3], ids[4]]);
+    assert_eq!(house.number("SELECT count(*) FROM receiver").await, 0);
+}
+
+pub(crate) async fn limits_are_known_again_after_a_restart(house: &House) {
+    let limits = ReceiverLimits { max_in_flight: Some(3), ..a_minute(5, 5) };
+    house.store.put_receiver_limits(&house.acme, webhook(1), limits).await.unwrap();
+    let in_flight = ReceiverLimits { max_in_flight: Some(1), rate: None };
+    house.store.put_receiver_limits(&house.acme, webhook(2), in_flight).await.unwrap();
+    let again = house.another_store().await;
+    let known = again.limited().of(&house.acme).unwrap();
+    assert_eq!((known[&webhook(1)], known[&webhook(2)], known.len()), (limits, in_flight, 2));
 }

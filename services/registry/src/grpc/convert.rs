@@ -46,6 +46,8 @@ pub(crate) fn webhook(webhook: &Webhook) -> wire::Webhook {
         etag: webhook.etag(),
         disable_reason: reason_number(webhook),
         disable_time: webhook.disabled.map(|disabled| to_timestamp(disabled.at)),
+        max_in_flight: webhook.limits.max_in_flight,
+        rate: webhook.limits.rate.map(rate),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use proto::event::v1 as event;
 use proto::registry::v1 as wire;
-use sluice_domain::{Action, Catalogue, Secret, Subscription, Violations};
+use sluice_domain::{Action, Catalogue, Rate, ReceiverLimits, Secret, Subscription, Violations};
 use sluice_egress::Policy;
+use sluice_rpc::convert::from_duration;
 
 use crate::authentication::Authentication;
 use crate::endpoint::{Disclosure, Endpoint, ForbiddenTarget};
@@ -127,6 +128,28 @@ impl Reading {
         }
     }
 
+    fn max_in_flight(&mut self, given: Option<u32>) -> Option<Option<u32>> {
+        match given.and_then(ReceiverLimits::in_flight_fault) {
+            Some(fault) => {
+                self.violations.add("webhook.max_in_flight", fault);
+                None
+            }
+            None => Some(given),
+        }
+    }
+
+    fn rate(&mut self, given: Option<wire::Rate>) -> Option<Option<Rate>> {
+        let Some(given) = given else { return Some(None) };
+        // A span that can't be read is as wrong as none.
+        let per = given.per.as_ref().and_then(|per| from_duration(per).ok()).unwrap_or_default();
+        let rate = Rate { units: given.units, per, burst: given.burst };
+        let faults = ReceiverLimits::rate_faults(rate);
+        for (field, fault) in &faults {
+            self.violations.add(format!("webhook.rate.{field}"), *fault);
+        }
+        faults.is_empty().then_some(Some(rate))
+    }
+
     /// A kind that has to be given.
     fn kind(&mut self, number: i32) -> Option<Kind> {
         let kind = kind(number);
@@ -165,6 +188,8 @@ impl Reading {
         let authentication = self.authentication(given.authentication);
         let subscription = self.subscription(given.subscription);
         let state = if given.state == 0 { Some(State::Enabled) } else { self.state(given.state) };
+        let max_in_flight = self.max_in_flight(given.max_in_flight);
+        let rate = self.rate(given.rate);
         if let (Some(kind), Some(subscription)) = (kind, &subscription) {
             check_subscription(kind, subscription.as_ref(), &mut self.violations);
         }
@@ -175,6 +200,7 @@ impl Reading {
             authentication: authentication?,
             subscription: subscription?,
             state: state?,
+            limits: ReceiverLimits { max_in_flight: max_in_flight?, rate: rate? },
         })
     }
 
@@ -210,16 +236,24 @@ impl Reading {
         if named("state") {
             change.state = self.state(given.state);
         }
+        if named("max_in_flight") {
+            change.max_in_flight = self.max_in_flight(given.max_in_flight);
+        }
+        if named("rate") {
+            change.rate = self.rate(given.rate);
+        }
         for path in &paths {
             match path.as_str() {
-                "display_name" | "endpoint_url" | "authentication" | "subscription" | "state" => {}
+                "display_name" | "endpoint_url" | "authentication" | "subscription" | "state"
+                | "max_in_flight" | "rate" => {}
                 "name" | "kind" | "owner" | "owner_is_admin" | "create_time" | "update_time" | "etag" => {
                     self.violations.add("update_mask", format!("`{path}` can't be changed"));
                 }
                 _ => self.violations.add(
                     "update_mask",
                     format!(
-                        "`{}` is not one of display_name, endpoint_url, authentication, subscription, state",
+                        "`{}` is not one of display_name, endpoint_url, authentication, subscription, state, \
+                         max_in_flight, rate",
                         path.chars().take(64).collect::<String>()
                     ),
                 ),
@@ -337,6 +371,30 @@ mod tests {
                 "request_id",
                 "webhook.endpoint_url",
             ]
+        );
+    }
+
+    #[test]
+    fn limits_are_read_whole_and_each_number_out_of_bounds_is_named() {
+        let per = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+        let limited = |units, max_in_flight| wire::Webhook {
+            max_in_flight: Some(max_in_flight),
+            rate: Some(wire::Rate { units, per, burst: 5 }),
+            ..good()
+        };
+        let mut reading = Reading::default();
+        let limits = reading.draft(Some(limited(10, 3)), &targets()).unwrap().limits;
+        assert_eq!((limits.max_in_flight, limits.rate.unwrap().units), (Some(3), 10));
+        let mut reading = Reading::default();
+        assert!(reading.draft(Some(limited(0, 0)), &targets()).is_none());
+        assert_eq!(fields(reading), ["webhook.max_in_flight", "webhook.rate.units"]);
+        let mut reading = Reading::default();
+        let mask = prost_types::FieldMask { paths: vec!["rate".to_owned()] };
+        let change = reading.change(good(), Some(mask), &targets());
+        assert_eq!(
+            (change.rate, change.max_in_flight),
+            (Some(None), None),
+            "what is not given is taken away"
         );
     }
 

@@ -59,6 +59,17 @@ impl Store {
         Ok(Watch { store: self.clone(), watching, head, cursor, stage, page: VecDeque::new() })
     }
 
+    /// The newest revision, also of what other replicas wrote: looked up by one watcher for all, once a poll.
+    async fn look(&self, watching: &Watching) -> Result<i64, Error> {
+        let mut looked_at = self.0.looked_at.lock().await;
+        let now = watching.clock.now();
+        if !looked_at.is_some_and(|then| then <= now && now.since(then) < watching.poll) {
+            self.tell(changes::place(&self.0.database.read()).await?.head);
+            *looked_at = Some(now);
+        }
+        Ok(*self.0.head.borrow())
+    }
+
     /// How far the feed reaches now.
     ///
     /// # Errors
@@ -134,8 +145,7 @@ impl Watch {
             return Err(Error::CursorTooOld);
         }
         let Some((newest, _)) = rows.last() else {
-            self.wait().await;
-            return Ok(());
+            return self.wait().await;
         };
         let newest = *newest;
 
@@ -165,11 +175,17 @@ impl Watch {
         Ok(())
     }
 
-    async fn wait(&mut self) {
-        tokio::select! {
-            // The sender lives as long as the store that this watcher holds.
-            _ = self.head.changed() => {}
-            () = self.watching.clock.sleep(self.watching.poll) => {}
+    /// Waits until there is something new.
+    async fn wait(&mut self) -> Result<(), Error> {
+        loop {
+            tokio::select! {
+                // The sender lives as long as the store that this watcher holds.
+                _ = self.head.changed() => return Ok(()),
+                () = self.watching.clock.sleep(self.watching.poll) => {}
+            }
+            if self.store.look(&self.watching).await? > self.cursor {
+                return Ok(());
+            }
         }
     }
 }

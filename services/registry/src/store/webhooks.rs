@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use sluice_domain::{AccountId, Subscription, Timestamp, UserId, WebhookId};
-use sluice_storage::{Query, Row, StorageError, Transaction};
+use sluice_domain::{AccountId, Rate, ReceiverLimits, Span, Subscription, Timestamp, UserId, WebhookId};
+use sluice_storage::{Query, Row, StorageError, Transaction, Value};
 
 use super::Store;
 use crate::access::Caller;
@@ -15,7 +15,8 @@ use crate::webhook::{Disabled, DisplayName, Kind, Webhook};
 
 /// Everything but the secrets, in the order [`read`] takes it.
 const COLUMNS: &str = "account, id, kind, display_name, endpoint_url, scheme, scheme_detail, subscription_object, \
-     subscription_actions, state, owner, owner_is_admin, created_at, updated_at, version, disable_reason, disabled_at";
+     subscription_actions, state, owner, owner_is_admin, created_at, updated_at, version, disable_reason, disabled_at, \
+     max_in_flight, rate_units, rate_per_us, rate_burst";
 
 /// Which webhooks a listing shows.
 #[derive(Debug, Clone, Default)]
@@ -168,9 +169,9 @@ pub(super) async fn insert(
         .execute(
             "INSERT INTO webhooks (account, id, kind, display_name, endpoint_url, scheme, scheme_detail, credential,
                  signing_secret, subscription_object, subscription_actions, state, owner, owner_is_admin, created_at,
-                 updated_at, version, disable_reason, disabled_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-            vec![
+                 updated_at, version, disable_reason, disabled_at, max_in_flight, rate_units, rate_per_us, rate_burst)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+            [vec![
                 webhook.account.as_str().into(),
                 webhook.id.to_bytes().to_vec().into(),
                 webhook.kind.as_str().into(),
@@ -190,7 +191,7 @@ pub(super) async fn insert(
                 webhook.version.into(),
                 webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
                 webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
-            ],
+            ], write_limits(webhook.limits).into()].concat(),
         )
         .await?;
     Ok(())
@@ -207,9 +208,10 @@ pub(super) async fn update(
         .execute(
             "UPDATE webhooks SET display_name = $3, endpoint_url = $4, scheme = $5, scheme_detail = $6, credential = $7,
                  subscription_object = $8, subscription_actions = $9, state = $10, updated_at = $11, version = $12,
-                 owner_is_admin = $13, disable_reason = $14, disabled_at = $15
+                 owner_is_admin = $13, disable_reason = $14, disabled_at = $15, max_in_flight = $16, rate_units = $17,
+                 rate_per_us = $18, rate_burst = $19
              WHERE account = $1 AND id = $2",
-            vec![
+            [vec![
                 webhook.account.as_str().into(),
                 webhook.id.to_bytes().to_vec().into(),
                 webhook.display_name.as_str().into(),
@@ -225,7 +227,7 @@ pub(super) async fn update(
                 webhook.owner_is_admin.into(),
                 webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
                 webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
-            ],
+            ], write_limits(webhook.limits).into()].concat(),
         )
         .await?;
     Ok(())
@@ -249,7 +251,7 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<WebhookId, StorageError> {
         .map_err(|_| StorageError::decode("a webhook's id is not 16 bytes long"))
 }
 
-fn key(account: &AccountId, id: WebhookId) -> Vec<sluice_storage::Value> {
+fn key(account: &AccountId, id: WebhookId) -> Vec<Value> {
     vec![account.as_str().into(), id.to_bytes().to_vec().into()]
 }
 
@@ -279,7 +281,29 @@ fn read(row: &Row) -> Result<Webhook, StorageError> {
         created_at: Timestamp::from_micros(row.at(12)?),
         updated_at: Timestamp::from_micros(row.at(13)?),
         version: row.at(14)?,
+        limits: read_limits(row)?,
     })
+}
+
+fn read_limits(row: &Row) -> Result<ReceiverLimits, StorageError> {
+    let number = |column| -> Result<Option<u32>, StorageError> {
+        row.at::<Option<i64>>(column)?.map(u32::try_from).transpose().map_err(StorageError::decode)
+    };
+    let rate = match (number(16)?, row.at::<Option<i64>>(17)?, number(18)?) {
+        (Some(units), Some(per), Some(burst)) => Some(Rate { units, per: Span::from_micros(per), burst }),
+        _ => None,
+    };
+    Ok(ReceiverLimits { max_in_flight: number(15)?, rate })
+}
+
+fn write_limits(limits: ReceiverLimits) -> [Value; 4] {
+    let rate = |of: fn(Rate) -> i64| Value::from(limits.rate.map(of));
+    [
+        limits.max_in_flight.map(i64::from).into(),
+        rate(|rate| rate.units.into()),
+        rate(|rate| rate.per.as_micros()),
+        rate(|rate| rate.burst.into()),
+    ]
 }
 
 fn word<T: FromStr<Err: std::fmt::Display>>(row: &Row, column: usize) -> Result<T, StorageError> {

@@ -1,7 +1,7 @@
 //! A webhook that is asked for, and where it comes from.
 
 use sha2::{Digest as _, Sha256};
-use sluice_domain::{AccountId, Subscription, Timestamp, UserId, WebhookId};
+use sluice_domain::{AccountId, ReceiverLimits, Subscription, Timestamp, UserId, WebhookId};
 
 use super::{Disabled, DisplayName, Kind, State, Webhook, Why};
 use crate::authentication::Authentication;
@@ -22,6 +22,8 @@ pub struct Draft {
     pub subscription: Option<Subscription>,
     /// Whether it is in use from the start.
     pub state: State,
+    /// What its receiver is to be spared.
+    pub limits: ReceiverLimits,
 }
 
 /// Where a new webhook comes from.
@@ -54,6 +56,7 @@ impl Draft {
                 State::Enabled => None,
                 State::Disabled => Some(Disabled { why: Why::ByHand, at: origin.at }),
             },
+            limits: self.limits,
             owner: origin.owner,
             owner_is_admin: origin.owner_is_admin,
             created_at: origin.at,
@@ -86,6 +89,16 @@ impl Draft {
                 part(action.as_str().as_bytes());
             }
         }
+        if let Some(max_in_flight) = self.limits.max_in_flight {
+            part(b"max_in_flight");
+            part(&max_in_flight.to_be_bytes());
+        }
+        if let Some(rate) = self.limits.rate {
+            part(b"rate");
+            part(&rate.units.to_be_bytes());
+            part(&rate.per.as_micros().to_be_bytes());
+            part(&rate.burst.to_be_bytes());
+        }
         part(b"signing");
         part(given_secret);
         hash.finalize().into()
@@ -94,7 +107,7 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
-    use sluice_domain::Secret;
+    use sluice_domain::{Rate, Secret, Span};
 
     use super::*;
 
@@ -106,6 +119,7 @@ mod tests {
             authentication: Authentication::none(),
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
+            limits: ReceiverLimits::default(),
         }
     }
 
@@ -114,6 +128,7 @@ mod tests {
         let (one, two): (UserId, UserId) = ("u1".parse().unwrap(), "u2".parse().unwrap());
         let first = draft(Kind::Event).digest(&one, b"");
         assert_eq!(first, draft(Kind::Event).digest(&one, b""));
+        let rate = Rate { units: 1, per: Span::from_secs(1), burst: 1 };
         let bearer = |token: &str| Authentication::bearer(Secret::new(token)).unwrap();
         let others = [
             draft(Kind::Automation),
@@ -122,6 +137,8 @@ mod tests {
             Draft { authentication: bearer("one"), ..draft(Kind::Event) },
             Draft { authentication: bearer("two"), ..draft(Kind::Event) },
             Draft { state: State::Disabled, ..draft(Kind::Event) },
+            Draft { limits: ReceiverLimits { max_in_flight: Some(1), rate: None }, ..draft(Kind::Event) },
+            Draft { limits: ReceiverLimits { max_in_flight: None, rate: Some(rate) }, ..draft(Kind::Event) },
         ];
         let mut digests: Vec<_> = others.iter().map(|other| other.digest(&one, b"")).collect();
         digests.extend([

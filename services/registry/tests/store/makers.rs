@@ -61,6 +61,7 @@ pub(crate) fn draft(kind: Kind, display_name: &str) -> Draft {
         authentication: Authentication::bearer(Secret::new("token-1")).unwrap(),
         subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
         state: State::Enabled,
+        limits: sluice_domain::ReceiverLimits::default(),
     }
 }
 

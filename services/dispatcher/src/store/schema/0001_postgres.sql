@@ -85,6 +85,20 @@ CREATE TABLE breaker (
 CREATE INDEX breaker_disabling ON breaker (account) WHERE state = 'DISABLING';
 CREATE INDEX breaker_unswept ON breaker (account) WHERE unswept = 1;
 
+-- What receivers are to be spared, of webhooks that have limits of their own: a row only for those.
+CREATE TABLE receiver (
+  account        TEXT COLLATE "C"    NOT NULL,
+  webhook        TEXT    NOT NULL,
+  max_in_flight  BIGINT CHECK (max_in_flight >= 1),
+  rate_units     BIGINT CHECK (rate_units >= 1),
+  rate_per_us    BIGINT CHECK (rate_per_us >= 1),
+  rate_burst     BIGINT CHECK (rate_burst >= 1),
+  rate_tat_ns    BIGINT NOT NULL,
+  PRIMARY KEY (account, webhook),
+  CHECK ((rate_units IS NULL) = (rate_per_us IS NULL) AND (rate_units IS NULL) = (rate_burst IS NULL)),
+  CHECK (max_in_flight IS NOT NULL OR rate_units IS NOT NULL)
+);
+
 -- The next place in the order of acceptance.
 CREATE SEQUENCE sequence AS BIGINT;
 

@@ -84,6 +84,20 @@ CREATE TABLE breaker (
 CREATE INDEX breaker_disabling ON breaker (account) WHERE state = 'DISABLING';
 CREATE INDEX breaker_unswept ON breaker (account) WHERE unswept = 1;
 
+-- What receivers are to be spared, of webhooks that have limits of their own: a row only for those.
+CREATE TABLE receiver (
+  account        TEXT    NOT NULL,
+  webhook        TEXT    NOT NULL,
+  max_in_flight  INTEGER CHECK (max_in_flight >= 1),
+  rate_units     INTEGER CHECK (rate_units >= 1),
+  rate_per_us    INTEGER CHECK (rate_per_us >= 1),
+  rate_burst     INTEGER CHECK (rate_burst >= 1),
+  rate_tat_ns    INTEGER NOT NULL,
+  PRIMARY KEY (account, webhook),
+  CHECK ((rate_units IS NULL) = (rate_per_us IS NULL) AND (rate_units IS NULL) = (rate_burst IS NULL)),
+  CHECK (max_in_flight IS NOT NULL OR rate_units IS NOT NULL)
+) WITHOUT ROWID;
+
 -- The next place in the order of acceptance.
 CREATE TABLE sequence (next INTEGER NOT NULL);
 INSERT INTO sequence VALUES (1);

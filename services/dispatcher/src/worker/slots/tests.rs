@@ -1,4 +1,4 @@
-use sluice_domain::{ExecutionId, Span};
+use sluice_domain::{ExecutionId, ReceiverLimits, Span};
 use sluice_runtime::ManualClock;
 
 use super::*;
@@ -8,7 +8,7 @@ const START: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
 fn slots(total: usize) -> (Slots, ManualClock) {
     let (clock, hand) = Clock::manual(START);
-    (Slots::new(total, clock), hand)
+    (Slots::new(total, clock, Limited::default()), hand)
 }
 
 fn account(name: &str) -> AccountId {
@@ -98,7 +98,7 @@ fn work_that_was_left_is_offered_again_when_its_receiver_has_room_and_what_arriv
     let ((slots, _), acme) = (slots(1_024), account("acme"));
     let mut seats = fill(&slots, &acme, 1);
     let held = |receivers: &[u8], at: i64| Held {
-        receivers: receivers.iter().map(|number| webhook(*number)).collect(),
+        receivers: receivers.iter().map(|number| (webhook(*number), None)).collect(),
         at: START.plus(Span::from_micros(at)),
         all: true,
     };
@@ -128,4 +128,28 @@ async fn a_freed_seat_is_told() {
     let ((slots, _), acme) = (slots(1), account("acme"));
     drop(slots.take(&claim(&acme, 1)));
     slots.freed().await;
+}
+
+#[tokio::test]
+async fn a_receivers_own_limit_is_held_exactly_and_its_room_is_told() {
+    let (clock, _) = Clock::manual(START);
+    let (limited, acme) = (Limited::default(), account("acme"));
+    let slots = Slots::new(1_024, clock, limited.clone());
+    assert!(slots.turn([&acme]).await.is_none(), "nobody waits for a turn where there are no limits");
+    limited.put(&acme, webhook(1), ReceiverLimits { max_in_flight: Some(3), rate: None });
+    assert!(slots.turn([&acme]).await.is_some());
+    assert_eq!(slots.share(&acme).openings.of(webhook(1)), 3, "also before anything is under way");
+    let mut seats = fill(&slots, &acme, 1);
+    assert_eq!((seats.len(), slots.share(&acme).openings.of(webhook(2)) > 3), (3, true));
+    slots.hold(&acme, &Held { receivers: vec![(webhook(1), None)], at: START, all: true });
+    assert_eq!(slots.openable(), []);
+    seats.pop();
+    slots.opened().await;
+    assert_eq!(slots.openable(), std::slice::from_ref(&acme));
+    let until = Some(START.plus(Span::from_secs(1)));
+    slots.hold(
+        &acme,
+        &Held { receivers: vec![(webhook(1), until)], at: START.plus(Span::from_micros(1)), all: true },
+    );
+    assert_eq!(slots.openable(), [], "its rate holds it back");
 }

@@ -29,11 +29,16 @@ CREATE TABLE webhooks (
     version BIGINT NOT NULL CHECK (version >= 1),
     disable_reason TEXT CHECK (disable_reason IN ('BY_HAND', 'GONE', 'FAILING')),
     disabled_at BIGINT,
+    max_in_flight BIGINT CHECK (max_in_flight >= 1),
+    rate_units BIGINT CHECK (rate_units >= 1),
+    rate_per_us BIGINT CHECK (rate_per_us >= 1),
+    rate_burst BIGINT CHECK (rate_burst >= 1),
     PRIMARY KEY (account, id),
     CHECK ((state = 'DISABLED') = (disable_reason IS NOT NULL)),
     CHECK ((disable_reason IS NULL) = (disabled_at IS NULL)),
     CHECK ((scheme = 'NONE') = (credential IS NULL)),
     CHECK ((scheme IN ('BASIC', 'API_KEY')) = (scheme_detail IS NOT NULL)),
+    CHECK ((rate_units IS NULL) = (rate_per_us IS NULL) AND (rate_units IS NULL) = (rate_burst IS NULL)),
     CHECK ((kind = 'EVENT') = (subscription_object IS NOT NULL))
 );
 
