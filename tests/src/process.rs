@@ -53,6 +53,11 @@ impl Process {
         Self { name, child, guard, said: said.to_owned(), ended: None }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL; returns when it is gone.
     pub fn kill(mut self) {
         assert_eq!(self.status(), None, "{} was to be killed, and had ended: {}", self.name, self.said());
