@@ -26,11 +26,20 @@ pub enum What {
     Ended,
     /// It was opened again.
     Reopened,
+    /// Its turn in its record's line came, or it began to wait for it.
+    Turn,
 }
 
 impl What {
-    const ALL: [Self; 6] =
-        [Self::Accepted, Self::Started, Self::Tried, Self::HandedBack, Self::Ended, Self::Reopened];
+    const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Started,
+        Self::Tried,
+        Self::HandedBack,
+        Self::Ended,
+        Self::Reopened,
+        Self::Turn,
+    ];
 
     /// The number in the tables.
     const fn code(self) -> i64 {
@@ -41,6 +50,7 @@ impl What {
             Self::HandedBack => 4,
             Self::Ended => 5,
             Self::Reopened => 6,
+            Self::Turn => 7,
         }
     }
 }

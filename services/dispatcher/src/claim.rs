@@ -69,7 +69,7 @@ pub struct CutOff {
 
 impl Claim {
     /// Where it stands.
-    pub const fn standing(&self) -> Standing {
+    pub fn standing(&self) -> Standing {
         Standing {
             seq: self.seq,
             token: self.token,
@@ -77,12 +77,18 @@ impl Claim {
             attempt: self.attempt,
             ends: self.ends,
             started_at: self.started_at,
+            ordered: self.ordered(),
         }
     }
 
     /// Whom it was sent to, at this version of the webhook.
     pub fn contact(&self, version: i64) -> Option<Contact> {
         self.webhook().map(|webhook| Contact { webhook, troubled: self.troubled, version })
+    }
+
+    /// Whether its delivery stands in a record's line.
+    pub fn ordered(&self) -> bool {
+        self.plan.deliveries.get(self.step).is_some_and(|delivery| delivery.ordered)
     }
 
     /// What happened when it was taken.
@@ -112,6 +118,8 @@ pub struct Standing {
     pub ends: i64,
     /// When the execution first started.
     pub started_at: Timestamp,
+    /// Whether its delivery stands in a record's line, in which the next is called when it is over.
+    pub ordered: bool,
 }
 
 /// Whom a claim was sent to, as far as that one's breaker needs to know.
@@ -154,9 +162,9 @@ impl Finish {
         }
     }
 
-    /// Whether it leaves the account as it is: nothing waits again, and no breaker moves.
+    /// Whether it leaves the account as it is: nothing waits again, nobody's turn comes, and no breaker moves.
     pub fn leaves_account(&self) -> bool {
-        matches!(self.next, Next::End(_)) && !self.moves_breaker()
+        matches!(self.next, Next::End(_)) && !self.claim.ordered && !self.moves_breaker()
     }
 }
 

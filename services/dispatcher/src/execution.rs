@@ -217,6 +217,8 @@ pub enum Next {
         after: Span,
         /// The webhook it goes to.
         webhook: WebhookId,
+        /// Whether it waits for its turn among those about the same record.
+        ordered: bool,
     },
     /// The claim is given back undialled, to be claimed again after that long: it leaves no attempt and frees its number.
     HandBack(Span),
@@ -248,7 +250,7 @@ pub fn after(outcome: &Outcome, progress: Progress<'_>, schedule: &Schedule, fra
     match outcome {
         Outcome::Succeeded => match progress.plan.deliveries.get(progress.step + 1) {
             None => Next::End(End::succeeded()),
-            Some(next) => Next::Advance { after: next.delay, webhook: next.webhook },
+            Some(next) => Next::Advance { after: next.delay, webhook: next.webhook, ordered: next.ordered },
         },
         Outcome::Failed { reason, message } => Next::End(End::failed(*reason, message.clone())),
         Outcome::Retryable { message, retry_after } => {
@@ -286,10 +288,13 @@ mod tests {
         let plan = plan_of(&[Span::ZERO, Span::from_secs(60), Span::ZERO]);
         assert_eq!(decide(&Outcome::Succeeded, &plan, 2, 0), Next::End(End::succeeded()));
         let webhook = plan.deliveries[0].webhook;
-        assert_eq!(decide(&Outcome::Succeeded, &plan, 1, 0), Next::Advance { after: Span::ZERO, webhook });
+        assert_eq!(
+            decide(&Outcome::Succeeded, &plan, 1, 0),
+            Next::Advance { after: Span::ZERO, webhook, ordered: true }
+        );
         assert_eq!(
             decide(&Outcome::Succeeded, &plan, 0, 0),
-            Next::Advance { after: Span::from_secs(60), webhook }
+            Next::Advance { after: Span::from_secs(60), webhook, ordered: true }
         );
     }
 

@@ -5,6 +5,7 @@ use sluice_domain::{AutomationId, Timestamp};
 
 use crate::change::{Change, Then, What};
 use crate::execution::End;
+use crate::line::IN_LINE;
 use crate::transition::Ending;
 use crate::turn::Turn;
 
@@ -41,7 +42,7 @@ pub enum Stage {
     Waiting {
         /// What its claim costs.
         start: Start,
-        /// When it is due; `None` is ready.
+        /// When it is due; `None` is ready, [`IN_LINE`] that those before it in a record's line are not over.
         due_at: Option<Timestamp>,
     },
     /// An attempt is under way. Its owner's report takes it onward, or a rescue once the lease is over.
@@ -199,6 +200,18 @@ impl Pending {
         match self.stage {
             Stage::Waiting { due_at, .. } => due_at,
             Stage::Held(_) => None,
+        }
+    }
+
+    /// Whether it waits for its turn in a record's line: it is called when those before it are over.
+    pub fn is_in_line(&self) -> bool {
+        self.due_at() == Some(IN_LINE)
+    }
+
+    /// Puts off when it is due, to the time at which the line that it joins lets it go on; what is held stays so.
+    pub const fn put_off(&mut self, until: Option<Timestamp>) {
+        if let Stage::Waiting { due_at, .. } = &mut self.stage {
+            *due_at = until;
         }
     }
 

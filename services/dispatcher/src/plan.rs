@@ -14,6 +14,8 @@ pub struct Delivery {
     pub webhook: WebhookId,
     /// How long it waits after the delivery before it, or after acceptance.
     pub delay: Span,
+    /// Whether it waits for those to the same webhook about the same record that came before it.
+    pub ordered: bool,
     /// The method.
     pub method: String,
     /// What joins the webhook's URL: path and query, encoded.
@@ -45,6 +47,8 @@ struct Entry {
     webhook: WebhookId,
     #[serde(default, skip_serializing_if = "is_zero")]
     delay_us: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ordered: bool,
     method: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     url_suffix: String,
@@ -102,6 +106,7 @@ impl Entry {
             id: delivery.id,
             webhook: delivery.webhook,
             delay_us: delivery.delay.as_micros(),
+            ordered: delivery.ordered,
             method: delivery.method.clone(),
             url_suffix: delivery.url_suffix.clone(),
             headers: delivery.headers.clone(),
@@ -115,6 +120,7 @@ impl Entry {
             id: self.id,
             webhook: self.webhook,
             delay: Span::from_micros(self.delay_us),
+            ordered: self.ordered,
             method: self.method,
             url_suffix: self.url_suffix,
             headers: self.headers,
@@ -134,6 +140,7 @@ pub(crate) mod tests {
             id: DeliveryId::from_bytes([u8::try_from(at).unwrap(); 16]),
             webhook: WebhookId::from_bytes([9; 16]),
             delay: *delay,
+            ordered: at > 0,
             method: "POST".into(),
             url_suffix: "deals/1?x=%20".into(),
             headers: vec![("x-own".into(), "1".into())],

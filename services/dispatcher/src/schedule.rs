@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use sluice_domain::{Span, Timestamp, WebhookId};
 
+use crate::line::IN_LINE;
 use crate::quota::AccountQuota;
 use crate::receiver::{Held, Share};
 use crate::turn::Turn;
@@ -152,6 +153,7 @@ impl Round {
             return Some(self.now);
         }
         let known = if self.looked { None } else { quota.wake_at };
+        let due = due.filter(|due| *due != IN_LINE);
         let free = self.more.iter().filter_map(|turn| quota.free_at(*turn, self.now, 0));
         let held = self.held.iter().map(|webhook| {
             self.share.openings.paced_until(*webhook).unwrap_or_else(|| self.now.plus(HELD_FOR))
@@ -164,7 +166,9 @@ impl AccountQuota {
     /// Work that was under way waits again: the account is looked at when it is due, or earlier.
     pub fn take_back(&mut self, due: Timestamp) {
         self.waiting += 1;
-        self.wake_at = Some(self.wake_at.map_or(due, |wake_at| wake_at.min(due)));
+        if due != IN_LINE {
+            self.wake_at = Some(self.wake_at.map_or(due, |wake_at| wake_at.min(due)));
+        }
     }
 }
 

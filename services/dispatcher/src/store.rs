@@ -3,7 +3,7 @@
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
 //! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
 //! what the evaluator does to an automation, `control` what people ask of one execution, `quotas` what billing and operators do to an
-//! account; `retention` removes. `history` only reads.
+//! account, `lines` whose turn it is at webhooks that are ordered; `retention` removes. `history` only reads.
 //! Transactions that touch an account lock its row first, in key order; what they did to executions is on record in `changes`,
 //! which `horizon` says how far to trust and `watch` reads.
 
@@ -24,6 +24,7 @@ mod history;
 mod horizon;
 mod hot;
 mod lanes;
+mod lines;
 mod pages;
 mod pending;
 mod quotas;

@@ -40,6 +40,15 @@ impl Ending {
     }
 }
 
+/// The delivery that an execution goes on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Towards {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// Whether it joins its record's line when it is due.
+    pub ordered: bool,
+}
+
 /// What becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
@@ -47,8 +56,8 @@ pub enum Transition {
     Waits {
         /// As it stands now.
         row: Pending,
-        /// The webhook of its next delivery, where that is another delivery than before.
-        towards: Option<WebhookId>,
+        /// The next delivery, where that is another one than before.
+        towards: Option<Towards>,
     },
     /// It is over.
     Ends(Ending),
@@ -152,9 +161,9 @@ impl Pending {
                 self.retries += 1;
                 self.waits(hold, moment.now, after, None)
             }
-            Next::Advance { after, webhook } => {
+            Next::Advance { after, webhook, ordered } => {
                 (self.step, self.attempt, self.retries) = (self.step + 1, 1, 0);
-                self.waits(hold, moment.now, after, Some(webhook))
+                self.waits(hold, moment.now, after, Some(Towards { webhook, ordered }))
             }
             Next::HandBack(_) if cut_off => {
                 let after = self.interrupted(moment);
@@ -201,7 +210,7 @@ impl Pending {
         }
     }
 
-    fn waits(mut self, hold: Hold, now: Timestamp, after: Span, towards: Option<WebhookId>) -> Transition {
+    fn waits(mut self, hold: Hold, now: Timestamp, after: Span, towards: Option<Towards>) -> Transition {
         let due_at = (after > Span::ZERO).then(|| now.plus(after));
         self.stage = Stage::Waiting { start: Start::At(hold.started_at), due_at };
         Transition::Waits { row: self, towards }
@@ -269,7 +278,15 @@ mod tests {
                 row = cancelled;
             }
             let row = Pending { step: 1, attempt: 3, ends: 2, ..row };
-            let claim = Standing { seq: 1, token: 7, step: 1, attempt: 3, ends: 2, started_at: at(0) };
+            let claim = Standing {
+                seq: 1,
+                token: 7,
+                step: 1,
+                attempt: 3,
+                ends: 2,
+                started_at: at(0),
+                ordered: false,
+            };
             for end in [End::succeeded(), End::failed(EndReason::Forbidden, "no")] {
                 let next = Next::End(end.clone());
                 let read = ends(row.clone().report(7, Some(Verdict::Succeeded), next, moment(2)));
@@ -305,19 +322,23 @@ mod tests {
     fn an_advance_goes_towards_the_next_webhook_with_everything_anew() {
         let webhook = WebhookId::from_bytes([4; 16]);
         let row = Pending { attempt: 3, retries: 2, ..held() };
-        let next = Next::Advance { after: Span::ZERO, webhook };
+        let next = Next::Advance { after: Span::ZERO, webhook, ordered: true };
         let Transition::Waits { row, towards } = row.report(7, Some(Verdict::Succeeded), next, moment(1))
         else {
             panic!("it goes on")
         };
-        assert_eq!((row.step, row.attempt, row.retries, towards), (1, 1, 0, Some(webhook)));
+        assert_eq!(
+            (row.step, row.attempt, row.retries, towards),
+            (1, 1, 0, Some(Towards { webhook, ordered: true }))
+        );
         assert_eq!(row.stage, Stage::Waiting { start: Start::At(at(0)), due_at: None });
     }
 
     #[test]
     fn what_is_cancelled_during_its_attempt_ends_with_it_at_what_was_not_sent() {
         let Cancelling::WhenAttemptEnds(row) = held().cancel(at(1)) else { panic!("it is under way") };
-        let next = Next::Advance { after: Span::ZERO, webhook: WebhookId::from_bytes([4; 16]) };
+        let next =
+            Next::Advance { after: Span::ZERO, webhook: WebhookId::from_bytes([4; 16]), ordered: false };
         let ending = ends(row.clone().report(7, Some(Verdict::Succeeded), next, moment(2)));
         assert_eq!((ending.end, ending.step, ending.started_at), (End::cancelled(), 1, Some(at(0))));
         let ending = ends(row.report(7, Some(Verdict::Succeeded), Next::End(End::succeeded()), moment(2)));

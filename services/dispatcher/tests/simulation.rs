@@ -15,6 +15,7 @@
 mod simulation {
     pub(crate) mod bucket;
     pub(crate) mod ledger;
+    pub(crate) mod lines;
     pub(crate) mod moves;
     pub(crate) mod mutation;
     pub(crate) mod owners;

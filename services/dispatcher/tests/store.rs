@@ -27,6 +27,7 @@ mod store {
     pub(crate) mod history;
     pub(crate) mod invariants;
     pub(crate) mod makers;
+    pub(crate) mod ordering;
     pub(crate) mod pauses;
     mod plans;
     pub(crate) mod promises;
@@ -237,6 +238,21 @@ cases! {
         a_row_stands_exactly_where_the_machine_has_a_stage_for_it,
         an_end_has_a_reason_exactly_where_it_is_not_a_success,
         an_attempt_is_kept_only_with_how_it_came_out;
+    ordering:
+        the_next_about_a_record_starts_when_the_one_before_is_over,
+        what_comes_later_stands_behind_what_is_there,
+        a_retry_holds_the_later_ones_up_over_a_restart,
+        a_delay_holds_nobody_up_and_then_takes_its_place_behind,
+        what_comes_due_and_what_is_accepted_in_one_transaction_stand_in_that_order,
+        cancelled_ones_let_the_next_through_wherever_they_stand,
+        a_stopped_automation_lets_those_of_others_through,
+        a_rescued_one_keeps_its_place,
+        what_a_rescue_ends_lets_the_next_through,
+        further_steps_come_to_the_end_of_their_line,
+        one_that_is_opened_again_goes_to_the_end_of_the_line,
+        whoever_waits_for_its_turn_is_not_charged,
+        a_disabled_webhook_pauses_the_whole_line,
+        what_is_not_ordered_has_no_place_anywhere;
     replay:
         what_is_simulated_is_what_the_store_does;
     promises:

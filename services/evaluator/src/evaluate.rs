@@ -61,6 +61,8 @@ pub struct PlannedDelivery {
     pub content_type: Option<String>,
     /// The body; event webhooks share one.
     pub body: Bytes,
+    /// Whether it waits for those to the same webhook about the same record.
+    pub ordered: bool,
 }
 
 impl PlannedDelivery {
@@ -80,7 +82,7 @@ pub fn evaluate(incoming: &IncomingEvent, view: &AccountView, automations: &Auto
     let mut fires = Fires { executions: Vec::new(), bytes: 0 };
     let account = account_shown(incoming);
     for automation in firing(incoming, view, automations) {
-        if !fires.add(automated(automation, incoming, &account)) {
+        if !fires.add(automated(automation, incoming, &account, view)) {
             return Judgement::TooWide;
         }
     }
@@ -143,21 +145,29 @@ pub(crate) fn account_shown(incoming: &IncomingEvent) -> Json {
     Json::object([("id", Json::from(incoming.event.account.as_str()))])
 }
 
-fn automated(automation: &CompiledAutomation, incoming: &IncomingEvent, account: &Json) -> PlannedExecution {
+fn automated(
+    automation: &CompiledAutomation,
+    incoming: &IncomingEvent,
+    account: &Json,
+    view: &AccountView,
+) -> PlannedExecution {
     let context = Context::new(&incoming.records, account, &automation.shown);
     let plan = automation.steps.plan(&context).map_err(|rejection| rejection.to_string());
     PlannedExecution::Automation {
         id: automation.id,
         version: automation.version,
         generation: automation.generation,
-        deliveries: plan.and_then(|requests| requests.into_iter().map(delivery).collect()),
+        deliveries: plan
+            .and_then(|requests| requests.into_iter().map(|planned| delivery(planned, view)).collect()),
     }
 }
 
-fn delivery(planned: Planned) -> Result<PlannedDelivery, String> {
+fn delivery(planned: Planned, view: &AccountView) -> Result<PlannedDelivery, String> {
     let Planned { delay_micros, webhook, request } = planned;
+    let webhook: WebhookId = webhook.parse().map_err(|error| format!("webhook {webhook}: {error}"))?;
     Ok(PlannedDelivery {
-        webhook: webhook.parse().map_err(|error| format!("webhook {webhook}: {error}"))?,
+        webhook,
+        ordered: view.webhook(webhook).is_some_and(|webhook| webhook.ordered),
         delay: Span::from_micros(delay_micros),
         method: request.method.as_str(),
         url_suffix: request.path_and_query_suffix,
@@ -188,6 +198,7 @@ fn notification(webhook: &Webhook, body: &Bytes) -> PlannedDelivery {
         headers: Vec::new(),
         content_type: Some("application/json".to_owned()),
         body: body.clone(),
+        ordered: webhook.ordered,
     }
 }
 

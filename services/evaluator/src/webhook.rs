@@ -45,6 +45,8 @@ pub struct Webhook {
     pub subscription: Option<Subscription>,
     /// Whose it is.
     pub owner: Owner,
+    /// Whether the deliveries about one record go one after another.
+    pub ordered: bool,
 }
 
 /// Whether something can be appended to an endpoint URL that reads so.

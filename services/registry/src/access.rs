@@ -110,7 +110,7 @@ mod tests {
     use crate::authentication::Authentication;
     use crate::endpoint::Endpoint;
     use crate::plans;
-    use crate::webhook::{Draft, Origin, State};
+    use crate::webhook::{Draft, Ordering, Origin, State};
 
     fn on(plan: &str) -> Entitlements {
         plans::shipped().unwrap().get(plan).unwrap().entitlements(1, Timestamp::EPOCH)
@@ -129,6 +129,7 @@ mod tests {
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
             limits: sluice_domain::ReceiverLimits::default(),
+            ordering: Ordering::None,
         }
         .into_webhook(Origin {
             account: "acme".parse().unwrap(),

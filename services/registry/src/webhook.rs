@@ -47,6 +47,16 @@ pub enum Why {
     Failing,
 }
 
+/// In which order a webhook gets its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Ordering {
+    /// Each when it can be sent.
+    #[default]
+    None,
+    /// Those about one record one after another.
+    Record,
+}
+
 /// That a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disabled {
@@ -101,6 +111,28 @@ impl FromStr for Why {
             "GONE" => Ok(Self::Gone),
             "FAILING" => Ok(Self::Failing),
             _ => Err(UnknownWord(text.to_owned(), "reason to disable")),
+        }
+    }
+}
+
+impl Ordering {
+    /// `NONE` or `RECORD`, as people and tables read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Record => "RECORD",
+        }
+    }
+}
+
+impl FromStr for Ordering {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "NONE" => Ok(Self::None),
+            "RECORD" => Ok(Self::Record),
+            _ => Err(UnknownWord(text.to_owned(), "ordering")),
         }
     }
 }
@@ -187,6 +219,8 @@ pub struct Webhook {
     pub disabled: Option<Disabled>,
     /// What its receiver is to be spared.
     pub limits: ReceiverLimits,
+    /// In which order it gets its deliveries.
+    pub ordering: Ordering,
     /// Who made it.
     pub owner: UserId,
     /// Whether the owner was a global admin then, and at each change of their own since.
@@ -245,6 +279,9 @@ impl Webhook {
         if let Some(rate) = change.rate {
             self.limits.rate = rate;
         }
+        if let Some(ordering) = change.ordering {
+            self.ordering = ordering;
+        }
         self.version += 1;
         self.updated_at = now;
         Ok(())
@@ -298,6 +335,8 @@ pub struct Change {
     pub max_in_flight: Option<Option<u32>>,
     /// Another rate; `Some(None)` takes it away.
     pub rate: Option<Option<Rate>>,
+    /// Another order of its deliveries.
+    pub ordering: Option<Ordering>,
 }
 
 #[cfg(test)]
@@ -313,6 +352,7 @@ mod tests {
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
             limits: ReceiverLimits::default(),
+            ordering: Ordering::None,
         }
     }
 
@@ -341,6 +381,9 @@ mod tests {
         }
         for state in [State::Enabled, State::Disabled] {
             assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        for ordering in [Ordering::None, Ordering::Record] {
+            assert_eq!(ordering.as_str().parse(), Ok(ordering));
         }
         assert!("event".parse::<Kind>().is_err());
     }

@@ -143,6 +143,7 @@ fn delivery(
         id: DeliveryId::mint(mint.now, mint.entropy.bytes()),
         webhook: webhook?,
         delay: delay?,
+        ordered: planned.ordered,
         method: planned.method,
         url_suffix: planned.url_suffix,
         headers,

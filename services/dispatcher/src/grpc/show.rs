@@ -8,6 +8,7 @@ use sluice_rpc::convert::{to_duration, to_timestamp};
 
 use crate::attempt::{Attempt, KeptHeader, Verdict};
 use crate::execution::{End, EndReason, EndState, EventSummary, PauseReason, Snapshot, State};
+use crate::line::IN_LINE;
 use crate::pause::Pause;
 use crate::plan::Delivery;
 
@@ -36,7 +37,7 @@ pub(super) fn execution(snapshot: Snapshot, whole: bool) -> wire::Execution {
     shown.set_state(state_code(&state));
     match state {
         State::Queued | State::Running => {}
-        State::Waiting(until) => shown.wait_until = Some(to_timestamp(until)),
+        State::Waiting(until) => shown.wait_until = (until != IN_LINE).then(|| to_timestamp(until)),
         State::Paused(reason, until) => {
             shown.pause = Some(pause((reason, until)));
         }
@@ -105,6 +106,7 @@ fn delivery(account: &AccountId, delivery: &Delivery, whole: bool) -> wire::Deli
         content_type: delivery.content_type.clone(),
         body: if whole { delivery.body.clone() } else { Bytes::new() },
         delay: Some(to_duration(delivery.delay)),
+        ordered: delivery.ordered,
         attempts: Vec::new(),
     }
 }

@@ -122,6 +122,7 @@ const fn kind(what: What) -> wire::ExecutionChangeKind {
         What::HandedBack => wire::ExecutionChangeKind::HandedBack,
         What::Ended => wire::ExecutionChangeKind::Ended,
         What::Reopened => wire::ExecutionChangeKind::Reopened,
+        What::Turn => wire::ExecutionChangeKind::Turn,
     }
 }
 

@@ -7,12 +7,14 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::claim::wake_at;
+use super::lines::Comer;
 use super::receipts::{self, Receipt};
-use super::{Result, Store, accounts, breakers, endings, executions, gates, pending, whole};
+use super::{Result, Store, accounts, breakers, endings, executions, gates, lines, pending, whole};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::Claim;
 use crate::execution::{EventSummary, Execution};
 use crate::gate::{Gates, Lane};
+use crate::line::Key;
 use crate::pending::{Pending, Start};
 use crate::plan::Plan;
 use crate::quota::AccountQuota;
@@ -184,7 +186,7 @@ impl Store {
             let seats = share.seats;
             let paces = self.paces(&tx, account, &mut share, now).await?;
             let mut round = Round::begin(quota, now, share);
-            let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
+            let seqs = self.pick(&tx, quota, gates, &mut round, token, &mut written.changes).await?;
             let older = self.load(&tx, account, gates, &seqs, token, now).await?;
             older.iter().for_each(|claim| written.changes.add(account, claim.change()));
             written.claims.extend(older);
@@ -219,6 +221,9 @@ impl Store {
         written: &mut Rows,
     ) -> Result<()> {
         let (now, token) = (round.now(), written.token);
+        let new = fresh.iter().map(|fresh| &fresh.execution);
+        let mut lines = lines::before(tx, &quota.account, new).await?;
+        let mut standing = Vec::new();
         let mut numbering = self.lanes.within(tx);
         for Fresh { seq, execution, rejected } in fresh {
             let accepted = |attempt, then| Change { seq, what: What::Accepted, step: 0, attempt, then };
@@ -233,7 +238,12 @@ impl Store {
             let (Some(first), Some(lane)) = (first, lane) else {
                 return Err(StorageError::decode("an execution without deliveries"));
             };
-            let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+            let mut due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+            if first.ordered {
+                let (key, delayed) = (Key::of(first.webhook, &execution.event), due_at.is_some());
+                due_at = due_at.or_else(|| lines.join(key.clone()));
+                standing.push(Comer { seq, key, delayed });
+            }
             let start = Start::owed(execution.automation);
             let lane_number = numbering.number(&execution.account, &lane).await?;
             let name = execution.account.as_str().to_owned();
@@ -258,7 +268,7 @@ impl Store {
             }
             written.pending.push(row);
         }
-        Ok(())
+        lines::insert(tx, &quota.account, &standing).await
     }
 }
 
@@ -369,7 +379,7 @@ async fn wake_at_with(
     round: &Round,
     rows: &[Pending],
 ) -> Result<Option<Timestamp>> {
-    let due = rows.iter().filter_map(Pending::due_at).min();
+    let due = rows.iter().filter(|row| !row.is_in_line()).filter_map(Pending::due_at).min();
     let stored = wake_at(tx, quota, gates, round).await?;
     Ok(stored.into_iter().chain(due).min())
 }

@@ -6,7 +6,7 @@ use sluice_domain::{AccountId, Span, Timestamp};
 use sluice_storage::rows::chunks;
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, breakers, executions, gates, heads, lanes, sql, whole};
+use super::{Result, Store, accounts, breakers, executions, gates, heads, lanes, lines, sql, whole};
 use crate::change::Changes;
 use crate::claim::Claim;
 use crate::gate::Gates;
@@ -69,13 +69,13 @@ impl Store {
         let token = self.token();
         let paces = self.paces(&tx, account, &mut share, now).await?;
         let mut round = Round::begin(quota, now, share);
-        let seqs = self.pick(&tx, quota, gates, &mut round, token).await?;
+        let mut changes = Changes::default();
+        let seqs = self.pick(&tx, quota, gates, &mut round, token, &mut changes).await?;
         paces.spend(&tx, account, &round).await?;
         breakers::save(&tx, account, gates.probed()).await?;
         quota.wake_at = wake_at(&tx, quota, gates, &round).await?;
         accounts::save(&tx, [&*quota]).await?;
         let claims = self.load(&tx, account, gates, &seqs, token, now).await?;
-        let mut changes = Changes::default();
         claims.iter().for_each(|claim| changes.add(account, claim.change()));
         self.commit(tx, &changes, now).await?;
         Ok(Claimed { claims, held: Some(round.held()) })
@@ -101,21 +101,20 @@ impl Store {
         gates: &mut Gates,
         round: &mut Round,
         token: i64,
+        changes: &mut Changes,
     ) -> Result<Vec<i64>> {
         let mut picked = Vec::new();
         if !round.looks(quota) {
             return Ok(picked);
         }
         let (account, now) = (quota.account.clone(), round.now());
-        let promoted = tx
-            .execute(
-                sql::PROMOTE,
-                vec![account.as_str().into(), now.as_micros().into(), PROMOTED_AT_ONCE.into()],
-            )
-            .await?;
-        if i64::try_from(promoted).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE {
+        let values = vec![account.as_str().into(), now.as_micros().into(), PROMOTED_AT_ONCE.into()];
+        let promoted = tx.all(sql::PROMOTE, values).await?;
+        let promoted: Vec<i64> = promoted.iter().map(|row| row.at(0)).collect::<Result<_>>()?;
+        if i64::try_from(promoted.len()).unwrap_or(i64::MAX) >= PROMOTED_AT_ONCE {
             round.leaves_due();
         }
+        lines::join_due(tx, &account, &promoted, changes).await?;
         let by_receiver = match round.asks_receivers() || gates.lets_probes(now) {
             true => Some(heads::Lanes::open(tx, &account, gates, now).await?),
             false => None,

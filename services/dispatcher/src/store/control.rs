@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sluice_domain::{AccountId, ExecutionId};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, endings, executions, gates, pending, whole};
+use super::{Result, Store, accounts, endings, executions, gates, lines, pending, whole};
 use crate::change::{Change, Changes, Then, What};
 use crate::execution::{EndState, Execution};
 use crate::gate::Lane;
@@ -109,6 +109,7 @@ impl Store {
         let now = tx.now().await?;
         let mut numbering = self.lanes.within(tx);
         let mut rows: Vec<Pending> = Vec::new();
+        let mut entering = Vec::new();
         for ending in &endings {
             let seq = ending.seq;
             let Some(execution) = executions.remove(&seq) else { continue };
@@ -129,6 +130,7 @@ impl Store {
                     changes
                         .add(account, Change { seq, what: What::Reopened, step: row.step, attempt: 0, then });
                     rows.push(row);
+                    entering.extend(delivery.ordered.then_some((seq, delivery.webhook)));
                     Retried::Reopened
                 }
                 Err(NotReopened::Final(state)) => Retried::Final(state),
@@ -143,6 +145,11 @@ impl Store {
         pending::insert(tx, &rows).await?;
         let opened: Vec<i64> = rows.iter().map(|row| row.seq).collect();
         endings::overtake(tx, &opened).await?;
+        // Whoever was accepted first comes to the line first, in whatever order they were named.
+        entering.sort_unstable_by_key(|(seq, _)| *seq);
+        for (seq, webhook) in entering {
+            lines::enter(tx, account, seq, webhook, false, changes).await?;
+        }
         quota.waiting += i64::try_from(rows.len()).unwrap_or(0);
         quota.wake_at = Some(now);
         accounts::save(tx, [&*quota]).await?;
@@ -183,6 +190,7 @@ pub(super) async fn cancel_within(
     if !ended.is_empty() {
         endings::insert(tx, &endings).await?;
         pending::delete(tx, &ended).await?;
+        lines::leave(tx, &ended, [&mut *quota], now, changes).await?;
         quota.waiting -= i64::try_from(ended.len()).unwrap_or(0);
         accounts::save(tx, [&*quota]).await?;
     }

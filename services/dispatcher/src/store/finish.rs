@@ -7,7 +7,7 @@ use sluice_domain::{AccountId, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::breakers::Health;
-use super::{Result, Store, accounts, endings, gates, pending, whole};
+use super::{Result, Store, accounts, endings, gates, lines, pending, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Changes, Then, What};
 use crate::claim::{Finish, Reported, Standing};
@@ -15,7 +15,7 @@ use crate::execution::Next;
 use crate::gate::{Gates, Lane, Stop};
 use crate::pending::Pending;
 use crate::quota::AccountQuota;
-use crate::transition::{Ending, Moment, Transition};
+use crate::transition::{Ending, Moment, Towards, Transition};
 
 /// What ends or goes back to waiting within one transaction.
 #[derive(Default)]
@@ -38,6 +38,11 @@ impl<'a> Outgoing<'a> {
     pub(super) fn end(&mut self, ending: Ending) {
         self.ended.push(ending.seq);
         self.endings.push(ending);
+    }
+
+    /// The executions that are over.
+    pub(super) fn over(&self) -> &[i64] {
+        &self.ended
     }
 
     /// A released row waits again, and its account is told.
@@ -105,15 +110,17 @@ impl Store {
         let mut health = Health::of(self.breaker, &self.entropy, &closed);
         let mut numbering = self.lanes.within(&tx);
         let mut reports = Vec::with_capacity(finishes.len());
+        let (mut over, mut entering) = (Vec::new(), Vec::new());
         for finish in finishes {
             let tried = finish.attempt.as_ref().map(|attempt| attempt.verdict);
             let ended = if tried.is_some() { What::Tried } else { What::Ended };
-            let Standing { seq, step, attempt, .. } = finish.claim;
+            let Standing { seq, step, attempt, ordered, .. } = finish.claim;
             let change = |what, then| Change { seq, what, step, attempt, then };
             if let (true, Next::End(end)) = (blind(finish), &finish.next) {
                 let ending = Ending::of_held(finish.claim, end.clone(), now);
                 out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
                 out.endings.push(ending);
+                over.extend(ordered.then_some(seq));
                 out.attempts.extend(finish.attempt.as_ref().map(|attempt| (seq, Cow::Borrowed(attempt))));
                 health.see(finish, now);
                 reports.push(Reported::Recorded);
@@ -136,10 +143,14 @@ impl Store {
                 Transition::Ends(ending) => {
                     out.changes.add(&finish.account, change(ended, Then::Ended(ending.number)));
                     out.end(ending);
+                    over.extend(ordered.then_some(seq));
                 }
                 Transition::Waits { mut row, towards } => {
-                    if towards.is_some() {
+                    if let Some(Towards { webhook, ordered: next_ordered }) = towards {
                         row.lane_number = numbering.number(&finish.account, &ahead).await?;
+                        over.extend(ordered.then_some(seq));
+                        let (delayed, account) = (row.due_at().is_some(), &finish.account);
+                        entering.extend(next_ordered.then_some((account, seq, webhook, delayed)));
                     }
                     let what = if tried.is_some() { What::Tried } else { What::HandedBack };
                     out.changes.add(&finish.account, change(what, Then::Waits(row.due_at().unwrap_or(now))));
@@ -153,7 +164,11 @@ impl Store {
             health.see(finish, now);
             reports.push(Reported::Recorded);
         }
-        let changes = out.write(&tx, now).await?;
+        let mut changes = out.write(&tx, now).await?;
+        lines::leave(&tx, &over, quotas.values_mut(), now, &mut changes).await?;
+        for (account, seq, webhook, delayed) in entering {
+            lines::enter(&tx, account, seq, webhook, delayed, &mut changes).await?;
+        }
         let disables = health.write(&tx, &mut quotas, now).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;

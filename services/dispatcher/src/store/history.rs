@@ -12,6 +12,7 @@ use crate::attempt::{Attempt, Verdict};
 use crate::execution::{Execution, Snapshot, State};
 use crate::filter::Filter;
 use crate::gate::{Gates, Lane};
+use crate::line::IN_LINE;
 use crate::pending::Pending;
 use crate::quota::AccountQuota;
 use crate::transition::Ending;
@@ -198,7 +199,7 @@ impl Standing {
         if row.hold().is_some() {
             return State::Running;
         }
-        if let Some(due_at) = row.due_at().filter(|due_at| *due_at > self.now) {
+        if let Some(due_at) = row.due_at().filter(|due_at| *due_at > self.now && *due_at != IN_LINE) {
             return State::Waiting(due_at);
         }
         if let Some((reason, until)) = self.quota.operator_pause() {
@@ -206,6 +207,9 @@ impl Standing {
         }
         if let Some((reason, until)) = self.gates.pause(lane.webhook, self.now) {
             return State::Paused(reason, until);
+        }
+        if row.is_in_line() {
+            return State::Waiting(IN_LINE);
         }
         let rank = self.ranks.get(&row.seq).copied();
         // Work that has just come due has no place yet: the next claim gives it one.

@@ -5,12 +5,16 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Timestamp, WebhookId};
 use sluice_storage::Backend;
 
 use super::sql::{
-    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_LEASE, NEXT_WAKE, OLDEST_RECEIPTS, PAGE,
-    PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among, lane_heads, unfinished,
-    without_bodies,
+    DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_LEASE, NEXT_WAKE,
+    OLDEST_RECEIPTS, PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among,
+    lane_heads, unfinished, without_bodies,
 };
-use super::{accounts, changes, claim, endings, gates, lanes, pending, receipts, receivers, retention, sql, walk};
+use super::{
+    accounts, changes, claim, endings, gates, lanes, lines, pending, receipts, receivers, retention, sql,
+    walk,
+};
 use crate::execution::EndState;
+use crate::line::IN_LINE;
 use crate::record;
 use crate::trace::TraceId;
 use crate::turn::Turn;
@@ -54,6 +58,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let head = |lane: &i64| lane_heads(backend, *lane, Turn::Execution.code(), 100);
     let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
+    let line = || vec![probe.webhook.to_string().into(), probe.record.as_str().into()];
     let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
     let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
     let cuts: Vec<i64> = (0..walk::CUTS_AT_ONCE).collect();
@@ -127,5 +132,13 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("oldest changes", changes::OLDER.into(), vec![now(), limit()]),
         ("last attempts of deliveries", endings::last_numbers(many), seqs()),
         ("ends held", endings::holding(many, sql::locked(backend)), seqs()),
+        ("who stands in a line", lines::occupying(1), [vec![account()], line()].concat()),
+        ("who comes to a line", lines::coming(many), seqs()),
+        ("who leaves a line", lines::leaving(many), seqs()),
+        (
+            "whose turn it is",
+            lines::CALL.into(),
+            [vec![account()], line(), vec![IN_LINE.as_micros().into()]].concat(),
+        ),
     ]
 }

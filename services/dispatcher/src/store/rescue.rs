@@ -9,7 +9,7 @@ use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::finish::{Outgoing, stop};
-use super::{Result, Store, accounts, gates, pending, sql, whole};
+use super::{Result, Store, accounts, gates, lines, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Then, What};
 use crate::claim::CutOff;
@@ -95,7 +95,9 @@ impl Store {
                 rescued.push(CutOff { account, execution, traceparent, step, attempt, claimed_at });
             }
         }
-        let changes = out.write(&tx, now).await?;
+        let over = out.over().to_vec();
+        let mut changes = out.write(&tx, now).await?;
+        lines::leave(&tx, &over, quotas.values_mut(), now, &mut changes).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &changes, now).await?;
         Ok(rescued)

@@ -114,7 +114,7 @@ pub(super) const TOGETHER: &str = " UNION ALL ";
 
 /// What is due of an account, oldest first: `account, now, limit`.
 pub(super) const PROMOTE: &str = "UPDATE pending SET due_at = 0 WHERE seq IN (\
-     SELECT seq FROM pending WHERE account = $1 AND token IS NULL AND due_at > 0 AND due_at <= $2 ORDER BY due_at LIMIT $3)";
+     SELECT seq FROM pending WHERE account = $1 AND token IS NULL AND due_at > 0 AND due_at <= $2 ORDER BY due_at LIMIT $3) RETURNING seq";
 
 /// When the next of an account is due: `account`.
 pub(super) const NEXT_DUE: &str =

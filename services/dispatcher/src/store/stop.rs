@@ -4,7 +4,7 @@ use sea_orm::Value;
 use sluice_domain::{AccountId, AutomationId};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, endings, gates, pending, sql, whole};
+use super::{Result, Store, accounts, endings, gates, lines, pending, sql, whole};
 use crate::change::Changes;
 use crate::execution::End;
 use crate::gate::Subject;
@@ -95,6 +95,7 @@ impl Store {
                 "UPDATE gate SET unswept = 0 WHERE account = $1 AND kind = 'AUTOMATION' AND subject = $2";
             tx.execute(update, key()).await?;
         }
+        lines::leave(&tx, &seqs, quotas.values_mut(), now, &mut changes).await?;
         if let Some(quota) = quotas.get_mut(account) {
             quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
             accounts::save(&tx, [&*quota]).await?;

@@ -85,6 +85,7 @@ impl Ledger {
             let paused = self.disabled.contains(&(held.account.clone(), lane.webhook));
             hold!(!paused, "I7: {seq} is claimed behind a closed gate");
             hold!(!self.stops(world, seq), "stop: {seq} is claimed although its automation was stopped");
+            self.takes_turn(world, held)?;
             let turn = world.turn_of(seq);
             if self.started.insert(seq) {
                 let budget = self.budgets.entry(held.account.clone()).or_default();
@@ -100,6 +101,27 @@ impl Ledger {
         Ok(())
     }
 
+    /// Where the webhook is ordered, nothing else about the record is under way or to be tried again, and of what waits undelayed for its
+    /// first delivery nothing is older.
+    fn takes_turn(&self, world: &World, held: &Held) -> Result<(), Broken> {
+        let delivery = |seq: &i64, step: usize| &world.made[seq].run.plan.deliveries[step];
+        let (made, mine) = (&world.made[&held.seq], delivery(&held.seq, held.step));
+        if !mine.ordered {
+            return Ok(());
+        }
+        for (seq, (row, _)) in world.pending.iter().filter(|(seq, _)| **seq != held.seq) {
+            let (other, its) = (&world.made[seq], delivery(seq, row.step));
+            let same =
+                other.account == made.account && other.record == made.record && its.webhook == mine.webhook;
+            let tried = self.tried.contains_key(&(*seq, row.step)) && !self.ends.contains_key(seq);
+            hold!(!same || !(row.hold().is_some() || tried), "ordering: {} starts during {seq}", held.seq);
+            let waits = row.step == 0 && its.delay == Span::ZERO && !self.ends.contains_key(seq);
+            let first = held.step == 0 && mine.delay == Span::ZERO && !self.ends.contains_key(&held.seq);
+            hold!(!(same && waits && first && *seq < held.seq), "ordering: {} starts before {seq}", held.seq);
+        }
+        Ok(())
+    }
+
     /// An older one of the same queue that could have started instead.
     fn overtaken(&self, world: &World, started: &Pending) -> Option<i64> {
         let turn = world.turn_of(started.seq);
@@ -110,6 +132,7 @@ impl Ledger {
         let starts = |(seq, (row, lane)): &(i64, &(Pending, sluice_dispatcher::gate::Lane))| {
             let account = &world.made[seq].account;
             row.due_at().is_none_or(|due| due <= world.now)
+                && !world.lines.contains_key(seq)
                 && !self.disabled.contains(&(account.clone(), lane.webhook))
                 && !self.stops(world, *seq)
         };
@@ -256,6 +279,11 @@ impl Ledger {
         let admits = budget.is_some_and(|mut budget| budget.admits(row.turn(), world.now));
         let open = !self.disabled.contains(&(account.clone(), webhook)) && !self.stops(world, row.seq);
         if !open || !(admits || row.turn() == sluice_dispatcher::turn::Turn::Continuing) {
+            return Ok(());
+        }
+        if row.is_in_line() {
+            let first = world.is_first(row.seq);
+            hold!(!first, "I11: {} is not called and nobody is before it", row.seq);
             return Ok(());
         }
         let due = row.due_at().unwrap_or(world.now).max(world.now);

@@ -82,10 +82,12 @@ impl World {
             Transition::ClaimLost => {}
             Transition::Ends(ending) => {
                 self.pending.remove(&ending.seq);
+                self.leave(ending.seq);
                 self.endings.push(ending);
             }
             Transition::Waits { mut row, towards } => {
-                let lane = towards.map_or(lane.clone(), |webhook| Lane { webhook, ..lane });
+                let lane = towards.map_or(lane.clone(), |to| Lane { webhook: to.webhook, ..lane });
+                let (seq, delayed) = (row.seq, row.due_at().is_some());
                 row.attempt += i64::from(undialled && self.has(Mutation::GapInNumbers));
                 let cut_off = row.interruptions > 0 && self.has(Mutation::InterruptedUsesARetry);
                 row.retries += u32::from(cut_off);
@@ -97,8 +99,26 @@ impl World {
                 self.pending.insert(row.seq, (row, lane));
                 let sleeps = self.has(Mutation::NobodyWakes) && due > self.now;
                 let quota = self.quota(account);
-                if sleeps { quota.waiting += 1 } else { quota.take_back(due) }
+                if sleeps {
+                    quota.waiting += 1
+                } else {
+                    quota.take_back(due)
+                }
+                if let Some(to) = towards {
+                    self.leave(seq);
+                    if to.ordered {
+                        self.enter(account, seq, to.webhook, delayed);
+                    }
+                }
             }
+        }
+    }
+
+    fn leave_unless_nobody_calls(&mut self, seq: i64) {
+        if self.has(Mutation::NobodyCalls) {
+            self.lines.remove(&seq);
+        } else {
+            self.leave(seq);
         }
     }
 
@@ -115,6 +135,7 @@ impl World {
                 let account = self.made[&seq].account.clone();
                 self.quota(&account).waiting -= 1;
                 self.pending.remove(&seq);
+                self.leave_unless_nobody_calls(seq);
                 self.endings.push(ending);
                 Asked::Done
             }
@@ -143,6 +164,9 @@ impl World {
                 let quota = self.quota(&made.account);
                 quota.waiting += 1;
                 quota.wake_at = Some(now);
+                if delivery.ordered {
+                    self.enter(&made.account, seq, delivery.webhook, false);
+                }
                 Asked::Done
             }
             Err(NotReopened::Final(state)) => Asked::AlreadyEnded(state),
@@ -189,6 +213,7 @@ impl World {
             self.endings.push(row.ending(End::deactivated(), self.now));
             self.pending.remove(&row.seq);
             self.quota(account).waiting -= 1;
+            self.leave_unless_nobody_calls(row.seq);
         }
     }
 

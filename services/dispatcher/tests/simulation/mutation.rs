@@ -35,11 +35,15 @@ pub(crate) enum Mutation {
     NobodyWakes,
     /// A request to cancel is forgotten when the attempt ends.
     CancelForgotten,
+    /// Nobody waits for those about the same record.
+    LineIgnored,
+    /// Who comes next in a line is not called when the one before is cancelled or stopped.
+    NobodyCalls,
 }
 
 impl Mutation {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::FinishWithoutToken,
         Self::PauseUsesAnAttempt,
         Self::QuotaRefilledAtRestart,
@@ -56,5 +60,7 @@ impl Mutation {
         Self::GateIgnored,
         Self::NobodyWakes,
         Self::CancelForgotten,
+        Self::LineIgnored,
+        Self::NobodyCalls,
     ];
 }

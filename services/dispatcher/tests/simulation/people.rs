@@ -31,7 +31,8 @@ impl Simulation {
         let runs = (0..=self.below(2)).map(|_| self.run(at)).collect();
         self.events += 1;
         let id = self.events.to_string();
-        Event { account: self.accounts[at].clone(), id, digest: 1, runs }
+        let record = self.one_of(&["1", "1", "2"]).to_owned();
+        Event { account: self.accounts[at].clone(), id, record, digest: 1, runs }
     }
 
     fn run(&self, account: usize) -> Run {
@@ -60,6 +61,8 @@ impl Simulation {
             id: DeliveryId::from_bytes(self.mint().to_bytes()),
             webhook: webhook(*number),
             delay: Span::from_millis(*millis),
+            // Webhook 2 is ordered by record.
+            ordered: *number == 2,
             method: "POST".into(),
             url_suffix: String::new(),
             headers: Vec::new(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_dispatcher::claim::Lease;
 use sluice_dispatcher::execution::EndState;
 use sluice_dispatcher::gate::{Closed, Gates, Lane, Stop};
+use sluice_dispatcher::line::Key;
 use sluice_dispatcher::pending::{Pending, Stage, Start};
 use sluice_dispatcher::plan::Plan;
 use sluice_dispatcher::quota::AccountQuota;
@@ -22,6 +23,7 @@ use super::mutation::Mutation;
 pub(crate) struct Event {
     pub(crate) account: AccountId,
     pub(crate) id: String,
+    pub(crate) record: String,
     pub(crate) digest: u8,
     pub(crate) runs: Vec<Run>,
 }
@@ -74,6 +76,7 @@ pub(crate) struct Tried {
 pub(crate) struct Made {
     pub(crate) account: AccountId,
     pub(crate) accepted_at: Timestamp,
+    pub(crate) record: String,
     pub(crate) run: Run,
 }
 
@@ -99,9 +102,11 @@ pub(crate) struct World {
     pub(crate) pending: BTreeMap<i64, (Pending, Lane)>,
     pub(crate) attempts: Vec<Tried>,
     pub(crate) endings: Vec<Ending>,
+    /// Who stands in which line, with the place; none while a delay runs.
+    pub(crate) lines: BTreeMap<i64, (AccountId, Key, Option<i64>)>,
     receipts: BTreeMap<(AccountId, String), (u8, Vec<ExecutionId>)>,
     seqs: BTreeMap<ExecutionId, i64>,
-    next: i64,
+    pub(crate) next: i64,
     token: i64,
 }
 
@@ -118,6 +123,7 @@ impl World {
             pending: BTreeMap::new(),
             attempts: Vec::new(),
             endings: Vec::new(),
+            lines: BTreeMap::new(),
             receipts: BTreeMap::new(),
             seqs: BTreeMap::new(),
             next: 1,
@@ -182,8 +188,8 @@ impl World {
                 .iter()
                 .zip(&answers)
                 .filter(|(event, answer)| event.account == *account && matches!(answer, Answer::Accepted(_)));
-            for run in taken.flat_map(|(event, _)| &event.runs) {
-                claims.extend(self.place(&mut quota, &mut round, run, token));
+            for (event, run) in taken.flat_map(|(event, _)| event.runs.iter().map(move |run| (event, run))) {
+                claims.extend(self.place(&mut quota, &mut round, (&event.record, run), token));
             }
             total = round.room();
             self.settle(quota, &round);
@@ -211,11 +217,20 @@ impl World {
     }
 
     /// Places a new execution: it starts now, waits, or has ended already.
-    fn place(&mut self, quota: &mut AccountQuota, round: &mut Round, run: &Run, token: i64) -> Option<Held> {
+    fn place(
+        &mut self,
+        quota: &mut AccountQuota,
+        round: &mut Round,
+        (record, run): (&str, &Run),
+        token: i64,
+    ) -> Option<Held> {
         let (seq, now, account) = (self.next, self.now, quota.account.clone());
         self.next += 1;
         self.seqs.insert(run.id, seq);
-        self.made.insert(seq, Made { account: account.clone(), accepted_at: now, run: run.clone() });
+        self.made.insert(
+            seq,
+            Made { account: account.clone(), accepted_at: now, record: record.to_owned(), run: run.clone() },
+        );
         let lane = |webhook| Lane { automation: run.automation, generation: run.generation, webhook };
         let first = run.plan.deliveries.first();
         let stopped = first.and_then(|first| self.stop_of(&account, &lane(first.webhook)));
@@ -225,7 +240,13 @@ impl World {
             return None;
         }
         let (first, start) = (first?, Start::owed(run.automation));
-        let due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+        let mut due_at = (first.delay > Span::ZERO).then(|| now.plus(first.delay));
+        if first.ordered {
+            let key = self.key(seq, first.webhook);
+            let place = due_at.is_none().then_some(seq);
+            due_at = due_at.or_else(|| self.until(&account, &key));
+            self.lines.insert(seq, (account.clone(), key, place));
+        }
         let ready = due_at.is_none() && self.closed(&account).lets_through(&lane(first.webhook));
         let mut row = Pending::accepted(seq, account.to_string(), 0, start, due_at);
         let starts = round.admit(quota, start.turn(), first.webhook, ready);
@@ -260,6 +281,7 @@ impl World {
                 row.stage = Stage::Waiting { start: row.start(), due_at: None };
             }
         }
+        self.join_due(&account);
         let gates = self.closed(&account);
         for turn in Turn::ALL {
             let ready = |(row, lane): &(&mut Pending, &Lane)| {

@@ -90,6 +90,21 @@ const NONE_SUCH: &[(&str, &str)] = &[
         "SELECT p.seq FROM pending p WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.account = p.account)",
     ),
     (
+        "in line and not there, seq",
+        "SELECT p.seq FROM pending p WHERE p.due_at = 9223372036854775807 AND NOT EXISTS (SELECT 1 FROM line l \
+         WHERE l.seq = p.seq AND l.place IS NOT NULL)",
+    ),
+    (
+        "in a line that somebody else stands before, or called with somebody before it, seq",
+        "SELECT l.seq FROM line l LEFT JOIN pending p ON p.seq = l.seq WHERE l.place IS NOT NULL AND \
+         (p.seq IS NULL OR (p.due_at = 9223372036854775807) <> EXISTS (SELECT 1 FROM line f WHERE f.account = l.account \
+         AND f.webhook = l.webhook AND f.record = l.record AND f.place < l.place))",
+    ),
+    (
+        "on the way to a line and nothing waits, seq",
+        "SELECT l.seq FROM line l LEFT JOIN pending p ON p.seq = l.seq WHERE l.place IS NULL AND (p.due_at IS NULL OR p.due_at = 0)",
+    ),
+    (
         "waiting work that a swept marker reaches, seq",
         "SELECT p.seq FROM pending p JOIN lane l ON l.lane = p.lane JOIN gate g ON g.account = l.account \
          AND g.kind = 'AUTOMATION' AND g.subject = l.automation AND g.closed = 1 AND g.generation >= l.generation \
@@ -156,7 +171,7 @@ async fn wakes(house: &House, now: i64, broken: &mut Vec<String>) {
          JOIN lane l ON l.lane = p.lane \
          LEFT JOIN breaker b ON b.account = p.account AND b.webhook = l.webhook AND b.state <> 'CLOSED' \
          WHERE p.token IS NULL AND (b.state IS NULL OR b.until IS NOT NULL) \
-         AND NOT EXISTS (SELECT 1 FROM gate g WHERE g.account = p.account AND g.closed = 1 AND ((g.kind = 'WEBHOOK' AND \
+         AND p.due_at < 9223372036854775807 AND NOT EXISTS (SELECT 1 FROM gate g WHERE g.account = p.account AND g.closed = 1 AND ((g.kind = 'WEBHOOK' AND \
          g.subject = l.webhook) OR (g.kind = 'AUTOMATION' AND g.subject = l.automation AND g.generation >= l.generation))) \
          GROUP BY p.account, p.turn";
     let accounts: HashMap<String, Row> = rows(house, select)

@@ -178,6 +178,7 @@ pub(crate) fn delivery(webhook_number: u8, delay: Span) -> Delivery {
         id: DeliveryId::mint(Timestamp::from_micros(1_767_225_600_000_000 + number * 1_000), [0; 10]),
         webhook: webhook(webhook_number),
         delay,
+        ordered: false,
         method: "POST".into(),
         url_suffix: format!("deals/{number}?x=%20"),
         headers: vec![("x-own".into(), "1".into())],
@@ -295,7 +296,7 @@ pub(crate) fn success(claim: &Claim) -> Finish {
 /// It went well and another follows.
 pub(crate) fn advance(claim: &Claim) -> Finish {
     let next = &claim.plan.deliveries[claim.step + 1];
-    let next = Next::Advance { after: next.delay, webhook: next.webhook };
+    let next = Next::Advance { after: next.delay, webhook: next.webhook, ordered: next.ordered };
     report(claim, Some(attempt(claim, Verdict::Succeeded)), next)
 }
 

@@ -12,6 +12,7 @@ use sluice_domain::{Allowance, Entitlements, ExecutionId, Span, Timestamp};
 use sluice_storage::{Backend, Query};
 
 use super::makers::{House, ROOMY, event, run, secs, success, unlimited, webhook};
+use super::retention::prune;
 
 /// Ten times as long as the retry schedule.
 const LONG: i64 = 30 * 86_400;
@@ -102,15 +103,7 @@ async fn pauses(house: &House, row: usize) {
         house.advance(secs(LONG / 3)).await;
         assert!(house.claim(ROOMY).await.is_empty());
         assert!(house.store.rescue().await.unwrap().is_empty());
-        let mut key = None;
-        loop {
-            let pruned = house.store.prune(&house.acme, secs(86_400), key).await.unwrap();
-            assert_eq!(pruned.removed, 0, "what waits never expires");
-            key = pruned.next;
-            if key.is_none() {
-                break;
-            }
-        }
+        assert_eq!(prune(house).await.iter().sum::<usize>(), 0, "what waits never expires");
     }
     assert_eq!(waiting_as(house, reason).await, all, "none dropped, none used an attempt");
     // The loop's looks may move the account's own times; nothing else moves.

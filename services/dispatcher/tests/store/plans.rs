@@ -86,6 +86,20 @@ const MEANT: &[(&str, &str, &str, bool)] = &[
     ("oldest changes", "SCAN change", "change_pkey", true),
     ("last attempts of deliveries", "attempt USING PRIMARY KEY (seq=?)", "attempt_pkey", false),
     ("ends held", "ending USING PRIMARY KEY (seq=?)", "ending_pkey", false),
+    (
+        "who stands in a line",
+        "line USING COVERING INDEX sqlite_autoindex_line_1 (account=? AND webhook=? AND record=? AND place>?)",
+        "line_account_webhook_record_place_key",
+        false,
+    ),
+    ("who comes to a line", "line USING INTEGER PRIMARY KEY (rowid=?)", "line_pkey", false),
+    ("who leaves a line", "line USING INTEGER PRIMARY KEY (rowid=?)", "line_pkey", false),
+    (
+        "whose turn it is",
+        "line USING COVERING INDEX sqlite_autoindex_line_1 (account=? AND webhook=? AND record=? AND place>?)",
+        "line_account_webhook_record_place_key",
+        true,
+    ),
 ];
 
 /// What SQLite calls a scan, and ends with its limit: an index, or the rows by key, in its own order from the first one.
@@ -110,6 +124,7 @@ const LARGE: &[&str] = &[
     "attempt",
     "ending",
     "change",
+    "line",
     "p",
     "e",
     "l",
@@ -334,6 +349,15 @@ async fn fill(house: &House) {
          CASE WHEN n % 9 = 0 THEN {now} + n * 1000 - 2000000 END FROM {}",
         numbers(ROWS)
     )).await;
+    run(
+        house,
+        &format!(
+            "INSERT INTO line (seq, account, webhook, record, place) SELECT n, 'acct' || {owner}, '{open}', '' || n % 5000, \
+         CASE WHEN n % 9 > 1 THEN n END FROM {}",
+            numbers(ROWS)
+        ),
+    )
+    .await;
     run(
         house,
         &format!(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sluice_dispatcher::breaker::Policy;
 use sluice_dispatcher::claim::{Claim, Finish};
+use sluice_dispatcher::execution::EventSummary;
 use sluice_dispatcher::retry::Schedule;
 use sluice_dispatcher::store::{Acceptance, Cancelled, NewEvent, NewExecution, Retried, Store, Work};
 use sluice_domain::{ExecutionId, Span};
@@ -238,7 +239,8 @@ impl Replay<'_> {
 fn new_event(event: &Event) -> NewEvent {
     let executions = event.runs.iter().map(new_execution).collect();
     let fresh = event_of(&event.account, &event.id, executions);
-    NewEvent { digest: [event.digest; 32], ..fresh }
+    let about = EventSummary { record_id: event.record.clone(), ..fresh.event };
+    NewEvent { digest: [event.digest; 32], event: about, ..fresh }
 }
 
 fn new_execution(run: &Run) -> NewExecution {

@@ -14,7 +14,7 @@ const DAY: Span = Span::from_secs(86_400);
 const HOUR: Span = Span::from_secs(3_600);
 
 /// Prunes what is due: what each step removed, of those that removed something.
-async fn prune(house: &House) -> Vec<usize> {
+pub(crate) async fn prune(house: &House) -> Vec<usize> {
     house.prunes.store(true, Ordering::Relaxed);
     let mut steps = Vec::new();
     let Some(shortest) = house.store.shortest_history().await.unwrap() else { return steps };

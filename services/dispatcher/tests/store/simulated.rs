@@ -4,6 +4,8 @@
 pub(crate) mod bucket;
 #[path = "../simulation/ledger.rs"]
 pub(crate) mod ledger;
+#[path = "../simulation/lines.rs"]
+pub(crate) mod lines;
 #[path = "../simulation/moves.rs"]
 pub(crate) mod moves;
 #[path = "../simulation/mutation.rs"]

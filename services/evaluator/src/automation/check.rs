@@ -210,8 +210,15 @@ mod tests {
 
     fn view(kind: WebhookKind, appendable: bool) -> AccountView {
         let id: WebhookId = "wh_01h455vb4pex5vsknk084sn02q".parse().unwrap();
-        let webhook =
-            Webhook { id, kind, enabled: true, appendable, subscription: None, owner: Owner::Admin };
+        let webhook = Webhook {
+            id,
+            kind,
+            enabled: true,
+            appendable,
+            subscription: None,
+            owner: Owner::Admin,
+            ordered: false,
+        };
         AccountView::new(None, BTreeMap::from([(id, Arc::new(webhook))]))
     }
 

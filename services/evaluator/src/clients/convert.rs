@@ -70,8 +70,10 @@ fn webhook(id: WebhookId, sent: registry::Webhook) -> Result<Webhook, Unreadable
         Owner::Member(sent.owner.parse().map_err(|error| unreadable("webhook.owner", error))?)
     };
     let enabled = sent.state() != registry::WebhookState::Disabled;
+    let ordered = sent.ordering() == registry::WebhookOrdering::Record;
     let subscription = sent.subscription.map(subscription).transpose()?;
-    Ok(Webhook { id, kind, enabled, appendable: is_appendable(&sent.endpoint_url), subscription, owner })
+    let appendable = is_appendable(&sent.endpoint_url);
+    Ok(Webhook { id, kind, enabled, appendable, subscription, owner, ordered })
 }
 
 fn subscription(sent: event::Subscription) -> Result<Subscription, Unreadable> {
@@ -180,6 +182,7 @@ fn delivery(planned: PlannedDelivery) -> dispatcher::PlannedDelivery {
         headers: planned.headers.into_iter().collect(),
         content_type: planned.content_type.unwrap_or_default(),
         body: planned.body,
+        ordered: planned.ordered,
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn webhook(number: u8, owner: Owner, object: &str) -> Webhook {
         appendable: false,
         subscription: Some(Subscription { object, actions: vec![] }),
         owner,
+        ordered: false,
     }
 }
 

@@ -46,6 +46,7 @@ fn as_delivery(explained: &ExplainedRequest) -> Result<PlannedDelivery, String> 
         headers: request.headers,
         content_type: request.content_type,
         body: request.body.into(),
+        ordered: false,
     })
 }
 

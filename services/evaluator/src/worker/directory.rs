@@ -121,6 +121,7 @@ mod tests {
             appendable: false,
             subscription: None,
             owner: Owner::Admin,
+            ordered: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::authentication::Scheme;
 use crate::entitlements::Account;
 use crate::feed::{Change, Subject};
 use crate::store::Target;
-use crate::webhook::{Kind, State, Webhook, Why};
+use crate::webhook::{Kind, Ordering, State, Webhook, Why};
 
 /// A webhook as this caller is shown it: whole, or enough to pick it by.
 pub(crate) fn webhook_for(caller: &Caller, shown: &Webhook) -> wire::Webhook {
@@ -48,6 +48,14 @@ pub(crate) fn webhook(webhook: &Webhook) -> wire::Webhook {
         disable_time: webhook.disabled.map(|disabled| to_timestamp(disabled.at)),
         max_in_flight: webhook.limits.max_in_flight,
         rate: webhook.limits.rate.map(rate),
+        ordering: ordering_number(webhook.ordering),
+    }
+}
+
+fn ordering_number(ordering: Ordering) -> i32 {
+    match ordering {
+        Ordering::None => wire::WebhookOrdering::None.into(),
+        Ordering::Record => wire::WebhookOrdering::Record.into(),
     }
 }
 

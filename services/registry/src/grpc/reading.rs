@@ -10,7 +10,7 @@ use crate::authentication::Authentication;
 use crate::endpoint::{Disclosure, Endpoint, ForbiddenTarget};
 use crate::error::Error;
 use crate::store::RequestId;
-use crate::webhook::{Change, DisplayName, Draft, Kind, State, Why, check_subscription};
+use crate::webhook::{Change, DisplayName, Draft, Kind, Ordering, State, Why, check_subscription};
 
 /// The most actions a subscription may list: as many as there are.
 const MAX_ACTIONS: usize = 3;
@@ -150,6 +150,18 @@ impl Reading {
         faults.is_empty().then_some(Some(rate))
     }
 
+    fn ordering(&mut self, number: i32) -> Option<Ordering> {
+        match wire::WebhookOrdering::try_from(number) {
+            Ok(wire::WebhookOrdering::None) => Some(Ordering::None),
+            Ok(wire::WebhookOrdering::Record) => Some(Ordering::Record),
+            _ => {
+                let rule = "must be WEBHOOK_ORDERING_NONE or WEBHOOK_ORDERING_RECORD";
+                self.violations.add("webhook.ordering", rule);
+                None
+            }
+        }
+    }
+
     /// A kind that has to be given.
     fn kind(&mut self, number: i32) -> Option<Kind> {
         let kind = kind(number);
@@ -190,6 +202,7 @@ impl Reading {
         let state = if given.state == 0 { Some(State::Enabled) } else { self.state(given.state) };
         let max_in_flight = self.max_in_flight(given.max_in_flight);
         let rate = self.rate(given.rate);
+        let ordering = if given.ordering == 0 { Some(Ordering::None) } else { self.ordering(given.ordering) };
         if let (Some(kind), Some(subscription)) = (kind, &subscription) {
             check_subscription(kind, subscription.as_ref(), &mut self.violations);
         }
@@ -201,6 +214,7 @@ impl Reading {
             subscription: subscription?,
             state: state?,
             limits: ReceiverLimits { max_in_flight: max_in_flight?, rate: rate? },
+            ordering: ordering?,
         })
     }
 
@@ -242,10 +256,13 @@ impl Reading {
         if named("rate") {
             change.rate = self.rate(given.rate);
         }
+        if named("ordering") {
+            change.ordering = self.ordering(given.ordering);
+        }
         for path in &paths {
             match path.as_str() {
                 "display_name" | "endpoint_url" | "authentication" | "subscription" | "state"
-                | "max_in_flight" | "rate" => {}
+                | "max_in_flight" | "rate" | "ordering" => {}
                 "name" | "kind" | "owner" | "owner_is_admin" | "create_time" | "update_time" | "etag" => {
                     self.violations.add("update_mask", format!("`{path}` can't be changed"));
                 }
@@ -253,7 +270,7 @@ impl Reading {
                     "update_mask",
                     format!(
                         "`{}` is not one of display_name, endpoint_url, authentication, subscription, state, \
-                         max_in_flight, rate",
+                         max_in_flight, rate, ordering",
                         path.chars().take(64).collect::<String>()
                     ),
                 ),
@@ -353,6 +370,7 @@ mod tests {
             }),
             subscription: Some(event::Subscription { object: "Deal".into(), actions: vec![0] }),
             state: 7,
+            ordering: 7,
             ..wire::Webhook::default()
         };
         assert!(reading.draft(Some(bad), &targets()).is_none());
@@ -367,6 +385,7 @@ mod tests {
                 "webhook.subscription.object",
                 "webhook.subscription.actions[0]",
                 "webhook.state",
+                "webhook.ordering",
                 "signing_secret",
                 "request_id",
                 "webhook.endpoint_url",

@@ -16,7 +16,7 @@ use crate::webhook::{Disabled, DisplayName, Kind, Webhook};
 /// Everything but the secrets, in the order [`read`] takes it.
 const COLUMNS: &str = "account, id, kind, display_name, endpoint_url, scheme, scheme_detail, subscription_object, \
      subscription_actions, state, owner, owner_is_admin, created_at, updated_at, version, disable_reason, disabled_at, \
-     max_in_flight, rate_units, rate_per_us, rate_burst";
+     max_in_flight, rate_units, rate_per_us, rate_burst, ordering";
 
 /// Which webhooks a listing shows.
 #[derive(Debug, Clone, Default)]
@@ -169,8 +169,8 @@ pub(super) async fn insert(
         .execute(
             "INSERT INTO webhooks (account, id, kind, display_name, endpoint_url, scheme, scheme_detail, credential,
                  signing_secret, subscription_object, subscription_actions, state, owner, owner_is_admin, created_at,
-                 updated_at, version, disable_reason, disabled_at, max_in_flight, rate_units, rate_per_us, rate_burst)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+                 updated_at, version, disable_reason, disabled_at, ordering, max_in_flight, rate_units, rate_per_us, rate_burst)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
             [vec![
                 webhook.account.as_str().into(),
                 webhook.id.to_bytes().to_vec().into(),
@@ -191,6 +191,7 @@ pub(super) async fn insert(
                 webhook.version.into(),
                 webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
                 webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
+                webhook.ordering.as_str().into(),
             ], write_limits(webhook.limits).into()].concat(),
         )
         .await?;
@@ -208,8 +209,8 @@ pub(super) async fn update(
         .execute(
             "UPDATE webhooks SET display_name = $3, endpoint_url = $4, scheme = $5, scheme_detail = $6, credential = $7,
                  subscription_object = $8, subscription_actions = $9, state = $10, updated_at = $11, version = $12,
-                 owner_is_admin = $13, disable_reason = $14, disabled_at = $15, max_in_flight = $16, rate_units = $17,
-                 rate_per_us = $18, rate_burst = $19
+                 owner_is_admin = $13, disable_reason = $14, disabled_at = $15, ordering = $16, max_in_flight = $17, rate_units = $18,
+                 rate_per_us = $19, rate_burst = $20
              WHERE account = $1 AND id = $2",
             [vec![
                 webhook.account.as_str().into(),
@@ -227,6 +228,7 @@ pub(super) async fn update(
                 webhook.owner_is_admin.into(),
                 webhook.disabled.map(|disabled| disabled.why.as_str()).into(),
                 webhook.disabled.map(|disabled| disabled.at.as_micros()).into(),
+                webhook.ordering.as_str().into(),
             ], write_limits(webhook.limits).into()].concat(),
         )
         .await?;
@@ -282,6 +284,7 @@ fn read(row: &Row) -> Result<Webhook, StorageError> {
         updated_at: Timestamp::from_micros(row.at(13)?),
         version: row.at(14)?,
         limits: read_limits(row)?,
+        ordering: word(row, 21)?,
     })
 }
 
@@ -289,11 +292,11 @@ fn read_limits(row: &Row) -> Result<ReceiverLimits, StorageError> {
     let number = |column| -> Result<Option<u32>, StorageError> {
         row.at::<Option<i64>>(column)?.map(u32::try_from).transpose().map_err(StorageError::decode)
     };
-    let rate = match (number(16)?, row.at::<Option<i64>>(17)?, number(18)?) {
+    let rate = match (number(18)?, row.at::<Option<i64>>(19)?, number(20)?) {
         (Some(units), Some(per), Some(burst)) => Some(Rate { units, per: Span::from_micros(per), burst }),
         _ => None,
     };
-    Ok(ReceiverLimits { max_in_flight: number(15)?, rate })
+    Ok(ReceiverLimits { max_in_flight: number(17)?, rate })
 }
 
 fn write_limits(limits: ReceiverLimits) -> [Value; 4] {

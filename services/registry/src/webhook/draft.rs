@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use sluice_domain::{AccountId, ReceiverLimits, Subscription, Timestamp, UserId, WebhookId};
 
-use super::{Disabled, DisplayName, Kind, State, Webhook, Why};
+use super::{Disabled, DisplayName, Kind, Ordering, State, Webhook, Why};
 use crate::authentication::Authentication;
 use crate::endpoint::Endpoint;
 
@@ -24,6 +24,8 @@ pub struct Draft {
     pub state: State,
     /// What its receiver is to be spared.
     pub limits: ReceiverLimits,
+    /// In which order it gets its deliveries.
+    pub ordering: Ordering,
 }
 
 /// Where a new webhook comes from.
@@ -57,6 +59,7 @@ impl Draft {
                 State::Disabled => Some(Disabled { why: Why::ByHand, at: origin.at }),
             },
             limits: self.limits,
+            ordering: self.ordering,
             owner: origin.owner,
             owner_is_admin: origin.owner_is_admin,
             created_at: origin.at,
@@ -79,6 +82,7 @@ impl Draft {
         part(self.display_name.as_str().as_bytes());
         part(self.endpoint.as_str().as_bytes());
         part(self.state.as_str().as_bytes());
+        part(self.ordering.as_str().as_bytes());
         let scheme = self.authentication.scheme();
         part(scheme.word().as_bytes());
         part(scheme.detail().unwrap_or_default().as_bytes());
@@ -120,6 +124,7 @@ mod tests {
             subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
             state: State::Enabled,
             limits: ReceiverLimits::default(),
+            ordering: Ordering::None,
         }
     }
 
@@ -139,6 +144,7 @@ mod tests {
             Draft { state: State::Disabled, ..draft(Kind::Event) },
             Draft { limits: ReceiverLimits { max_in_flight: Some(1), rate: None }, ..draft(Kind::Event) },
             Draft { limits: ReceiverLimits { max_in_flight: None, rate: Some(rate) }, ..draft(Kind::Event) },
+            Draft { ordering: Ordering::Record, ..draft(Kind::Event) },
         ];
         let mut digests: Vec<_> = others.iter().map(|other| other.digest(&one, b"")).collect();
         digests.extend([

@@ -9,7 +9,7 @@ use sluice_registry::limits::Limits;
 use sluice_registry::plans;
 use sluice_registry::seal::MasterKeys;
 use sluice_registry::store::{Creation, Setup, Store, Watching};
-use sluice_registry::webhook::{Draft, Kind, State};
+use sluice_registry::webhook::{Draft, Kind, Ordering, State};
 use sluice_runtime::Entropy;
 use sluice_storage::Database;
 use sluice_testkit::TestDatabase;
@@ -62,6 +62,7 @@ pub(crate) fn draft(kind: Kind, display_name: &str) -> Draft {
         subscription: (kind == Kind::Event).then(|| Subscription { object: None, actions: vec![] }),
         state: State::Enabled,
         limits: sluice_domain::ReceiverLimits::default(),
+        ordering: Ordering::None,
     }
 }
 

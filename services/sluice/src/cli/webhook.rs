@@ -41,6 +41,9 @@ pub struct WebhookCreate {
     /// The events it wants.
     #[command(flatten)]
     pub subscription: Subscription,
+    /// In which order requests are sent: none, or record, where the next about a record waits until the one before it is over.
+    #[arg(long, value_name = "ORDERING", value_parser = words::webhook_ordering)]
+    pub ordering: Option<i32>,
     /// How requests prove themselves: a JSON file (- reads standard input) such as {"bearer": {"token": "…"}},
     /// {"basic": {"username": "…", "password": "…"}} or {"apiKey": {"header": "…", "key": "…"}}.
     #[arg(long, value_name = "FILE")]
@@ -78,7 +81,7 @@ pub struct WebhookList {
 /// Flags of `sluice webhook update`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(
-    ["name", "url", "object", "credentials", "no_credentials", "state"]
+    ["name", "url", "object", "credentials", "no_credentials", "state", "ordering"]
 ))]
 pub struct WebhookUpdate {
     /// An id, a resource name or the exact name.
@@ -98,6 +101,9 @@ pub struct WebhookUpdate {
     /// Take the credentials away.
     #[arg(long, conflicts_with = "credentials")]
     pub no_credentials: bool,
+    /// In which order requests are sent, as `sluice webhook create` takes it; counts for what is accepted from then on.
+    #[arg(long, value_name = "ORDERING", value_parser = words::webhook_ordering)]
+    pub ordering: Option<i32>,
     /// enabled, or disabled: what needs it then pauses.
     #[arg(long, value_name = "STATE", value_parser = words::webhook_state)]
     pub state: Option<i32>,

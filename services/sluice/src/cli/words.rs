@@ -33,6 +33,11 @@ pub(super) fn webhook_state(text: &str) -> Result<i32, String> {
     number("sluice.registry.v1.WebhookState", "WEBHOOK_STATE_", text)
 }
 
+/// In which order a webhook gets its requests.
+pub(super) fn webhook_ordering(text: &str) -> Result<i32, String> {
+    number("sluice.registry.v1.WebhookOrdering", "WEBHOOK_ORDERING_", text)
+}
+
 /// Whether an automation fires.
 pub(super) fn automation_state(text: &str) -> Result<i32, String> {
     number("sluice.evaluator.v1.AutomationState", "AUTOMATION_STATE_", text)

@@ -8,7 +8,7 @@ use proto::event::v1::Subscription;
 use proto::registry::v1::authentication::Kind;
 use proto::registry::v1::{
     Authentication, CreateWebhookRequest, CreateWebhookResponse, DeleteWebhookRequest, DeleteWebhookResponse,
-    GetWebhookRequest, ListWebhooksRequest, UpdateWebhookRequest, Webhook,
+    GetWebhookRequest, ListWebhooksRequest, UpdateWebhookRequest, Webhook, WebhookOrdering,
 };
 
 use crate::cli::{self, Noun, WebhookCreate, WebhookList, WebhookUpdate};
@@ -59,6 +59,7 @@ async fn create(connection: &Connection, wish: &WebhookCreate) -> anyhow::Result
             endpoint_url: wish.url.clone(),
             authentication: wish.credentials.as_deref().map(credentials).transpose()?,
             subscription: subscription(&wish.subscription),
+            ordering: wish.ordering.unwrap_or_default(),
             ..Webhook::default()
         }),
         signing_secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
@@ -121,6 +122,10 @@ async fn update(connection: &Connection, wish: &WebhookUpdate) -> anyhow::Result
         paths.push("state");
         webhook.state = state;
     }
+    if let Some(ordering) = wish.ordering {
+        paths.push("ordering");
+        webhook.ordering = ordering;
+    }
     let request = UpdateWebhookRequest {
         webhook: Some(webhook),
         update_mask: Some(FieldMask { paths: paths.into_iter().map(str::to_owned).collect() }),
@@ -153,6 +158,14 @@ fn state(webhook: &Webhook) -> &'static str {
     word(webhook.state().as_str_name(), "WEBHOOK_STATE_")
 }
 
+/// In which order it gets its requests, where that is not simply when they can be sent.
+fn ordering(webhook: &Webhook) -> &'static str {
+    match webhook.ordering() {
+        WebhookOrdering::Record => "by record",
+        WebhookOrdering::None | WebhookOrdering::Unspecified => "",
+    }
+}
+
 fn text(webhook: &Webhook) -> String {
     let mut sheet = Sheet::default();
     sheet
@@ -162,6 +175,7 @@ fn text(webhook: &Webhook) -> String {
         .field("state", state(webhook))
         .field("endpoint", &webhook.endpoint_url)
         .field("credentials", authentication(webhook.authentication.as_ref()))
+        .field("ordering", ordering(webhook))
         .field("events", sheet::subscription(webhook.subscription.as_ref()))
         .field("owner", &webhook.owner)
         .field("created", sheet::instant(webhook.create_time.as_ref()))

@@ -164,6 +164,17 @@ CREATE INDEX pending_due ON pending (account, due_at) WHERE token IS NULL AND du
 CREATE INDEX pending_later ON pending (account, seq) WHERE token IS NULL AND due_at <> 0;
 CREATE INDEX pending_lease ON pending (lease_until) WHERE token IS NOT NULL;
 
+-- Whose turn it is at webhooks that are ordered by record; other deliveries have no row here. The first place of a line goes on, the
+-- others are due at 9223372036854775807 until it is over.
+CREATE TABLE line (
+  seq      BIGINT PRIMARY KEY,
+  account  TEXT COLLATE "C" NOT NULL,
+  webhook  TEXT NOT NULL,
+  record   TEXT NOT NULL,
+  place    BIGINT,                 -- NULL while a delay runs
+  UNIQUE (account, webhook, record, place)
+);
+
 -- Attempts that ended; the one under way stands in pending.
 CREATE TABLE attempt (
   seq               BIGINT NOT NULL,

@@ -23,6 +23,7 @@ fn claim(account: &AccountId, number: u8) -> Claim {
     let delivery = Delivery {
         id: sluice_domain::DeliveryId::from_bytes([1; 16]),
         webhook: webhook(number),
+        ordered: false,
         delay: Span::ZERO,
         method: "POST".into(),
         url_suffix: String::new(),

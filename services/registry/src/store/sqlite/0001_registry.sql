@@ -22,6 +22,7 @@ CREATE TABLE webhooks (
     subscription_object TEXT,
     subscription_actions TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('ENABLED', 'DISABLED')),
+    ordering TEXT NOT NULL CHECK (ordering IN ('NONE', 'RECORD')),
     owner TEXT NOT NULL,
     owner_is_admin BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
