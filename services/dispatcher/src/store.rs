@@ -30,6 +30,7 @@ mod pending;
 mod quotas;
 mod receipts;
 mod receivers;
+mod recent;
 mod rescue;
 mod retention;
 mod sql;
@@ -84,6 +85,7 @@ pub struct Store {
     breaker: Policy,
     lanes: lanes::Lanes,
     limited: Limited,
+    recent: recent::Recent,
     /// Tells whoever tells the registry that a webhook is to be disabled.
     disables: Arc<Notify>,
     /// Tells whoever follows the changes that this process has committed some.
@@ -102,9 +104,11 @@ impl Store {
         schedule: Schedule,
     ) -> std::result::Result<Self, MigrationError> {
         migrate(&database, MIGRATIONS).await?;
-        let (lanes, breaker, limited) = (lanes::Lanes::default(), Policy::default(), Limited::default());
+        let (lanes, recent) = (lanes::Lanes::default(), recent::Recent::default());
+        let (breaker, limited) = (Policy::default(), Limited::default());
         let (disables, stirred) = (Arc::default(), Arc::default());
-        let store = Self { database, entropy, lease, schedule, breaker, lanes, limited, disables, stirred };
+        let store =
+            Self { database, entropy, lease, schedule, breaker, lanes, recent, limited, disables, stirred };
         store.remember_limits().await.map_err(MigrationError::from)?;
         Ok(store)
     }

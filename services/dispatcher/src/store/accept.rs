@@ -143,13 +143,15 @@ struct Rows {
     endings: Vec<Ending>,
     claims: Vec<Claim>,
     held: Vec<(AccountId, Held)>,
+    /// What waits for its first start.
+    queued: Vec<(i64, Execution)>,
     changes: Changes,
 }
 
 impl Rows {
     fn under(token: i64) -> Self {
-        let (changes, held) = (Changes::default(), Vec::new());
-        Self { token, pending: Vec::new(), endings: Vec::new(), claims: Vec::new(), held, changes }
+        let (changes, held, queued) = (Changes::default(), Vec::new(), Vec::new());
+        Self { token, pending: Vec::new(), endings: Vec::new(), claims: Vec::new(), held, queued, changes }
     }
 }
 
@@ -207,6 +209,9 @@ impl Store {
         endings::insert(&tx, &written.endings).await?;
         accounts::save(&tx, quotas.values()).await?;
         self.commit(tx, &written.changes, now).await?;
+        for (seq, execution) in written.queued {
+            self.recent.remember(seq, execution);
+        }
         Ok(Accepted { answers, claims: written.claims, held: written.held })
     }
 
@@ -265,6 +270,8 @@ impl Store {
                 }
                 let troubled = gates.breaker(lane.webhook).is_some();
                 written.claims.push(first_claim(seq, execution, token, now, troubled));
+            } else if due_at.is_none() {
+                written.queued.push((seq, execution));
             }
             written.pending.push(row);
         }

@@ -1,14 +1,15 @@
 //! Claiming: an account's oldest ready work gets a token and a lease, as far as gates, quota and room allow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sluice_domain::{AccountId, Span, Timestamp};
-use sluice_storage::rows::chunks;
-use sluice_storage::{Query, StorageError, Transaction};
+use sluice_storage::{Backend, Query, StorageError, Transaction};
 
 use super::{Result, Store, accounts, breakers, executions, gates, heads, lanes, lines, sql, whole};
 use crate::change::Changes;
 use crate::claim::Claim;
+use crate::execution::Execution;
 use crate::gate::Gates;
 use crate::quota::AccountQuota;
 use crate::receiver::{Held, Share};
@@ -166,11 +167,11 @@ impl Store {
     }
 
     async fn mark(&self, tx: &Transaction, seqs: &[i64], now: Timestamp, token: i64) -> Result<()> {
-        for piece in chunks(seqs, tx.backend(), 1) {
+        for piece in sql::pieces(seqs, tx.backend()) {
             let until = now.plus(self.lease.length);
             let mut values = vec![token.into(), now.as_micros().into(), until.as_micros().into()];
-            values.extend(sql::keys(piece));
-            tx.execute(&marking(piece.len()), values).await?;
+            values.extend(sql::keys_among(tx.backend(), piece));
+            tx.execute(&marking(tx.backend(), piece.len()), values).await?;
         }
         Ok(())
     }
@@ -185,25 +186,30 @@ impl Store {
         token: i64,
         now: Timestamp,
     ) -> Result<Vec<Claim>> {
+        let mut executions: HashMap<i64, Arc<Execution>> =
+            seqs.iter().filter_map(|seq| Some((*seq, self.recent.take(account, *seq)?))).collect();
+        let unknown: Vec<i64> = seqs.iter().copied().filter(|seq| !executions.contains_key(seq)).collect();
+        let read = executions::whole(tx, account, &unknown).await?;
+        executions.extend(read.into_iter().map(|(seq, execution)| (seq, Arc::new(execution))));
         let mut claims = Vec::with_capacity(seqs.len());
-        let mut places: HashMap<i64, usize> = HashMap::new();
-        for piece in chunks(seqs, tx.backend(), 1) {
-            for row in tx.all(&loading(piece.len()), sql::keys(piece)).await? {
-                let execution = executions::read(account, &row, true)?;
-                let seq: i64 = row.get("seq")?;
-                places.insert(seq, claims.len());
+        for piece in sql::pieces(seqs, tx.backend()) {
+            let standing = standing(tx.backend(), piece.len());
+            for row in tx.all(&standing, sql::keys_among(tx.backend(), piece)).await? {
+                let seq: i64 = row.at(0)?;
+                let vanished = || StorageError::decode("an execution vanished while it was pending");
+                let execution = executions.get(&seq).ok_or_else(vanished)?;
                 claims.push(Claim {
                     account: account.clone(),
                     seq,
                     execution: execution.id,
                     cause: execution.event.cause,
-                    traceparent: execution.traceparent,
-                    plan: execution.plan,
-                    step: usize::try_from(row.get::<i64>("step")?).map_err(StorageError::decode)?,
-                    attempt: row.get("attempt")?,
-                    retries: u32::try_from(row.get::<i64>("retries")?).map_err(StorageError::decode)?,
-                    ends: row.get("ends")?,
-                    started_at: Timestamp::from_micros(row.get("started_at")?),
+                    traceparent: execution.traceparent.clone(),
+                    plan: Arc::clone(&execution.plan),
+                    step: usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?,
+                    attempt: row.at(2)?,
+                    retries: u32::try_from(row.at::<i64>(3)?).map_err(StorageError::decode)?,
+                    ends: row.at(4)?,
+                    started_at: Timestamp::from_micros(row.at(5)?),
                     token,
                     claimed_at: now,
                     troubled: false,
@@ -220,20 +226,18 @@ impl Store {
 }
 
 /// Marks that many rows as claimed: `token, now, until`, keys.
-pub(super) fn marking(rows: usize) -> String {
+pub(super) fn marking(backend: Backend, rows: usize) -> String {
     format!(
         "UPDATE pending SET token = $1, claimed_at = $2, lease_until = $3, turn = 0, \
-         started_at = COALESCE(started_at, $2) WHERE seq IN ({})",
-        sql::list(rows, 4)
+         started_at = COALESCE(started_at, $2) WHERE seq {}",
+        sql::among(backend, rows, 4)
     )
 }
 
-/// What is to be sent of that many claimed rows: keys.
-pub(super) fn loading(rows: usize) -> String {
-    format!(
-        "SELECT e.*, p.step, p.attempt, p.retries, p.ends, p.started_at FROM pending p JOIN execution e ON e.seq = p.seq WHERE p.seq IN ({})",
-        sql::list(rows, 1)
-    )
+/// Where that many claimed rows stand: keys.
+pub(super) fn standing(backend: Backend, rows: usize) -> String {
+    let among = sql::among(backend, rows, 1);
+    format!("SELECT seq, step, attempt, retries, ends, started_at FROM pending WHERE seq {among}")
 }
 
 /// When this account has next something to do after a round.

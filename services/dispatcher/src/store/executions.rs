@@ -119,6 +119,29 @@ pub(super) async fn at(
     Ok(found)
 }
 
+/// Those of these places that are the account's, whole.
+pub(super) async fn whole(
+    query: &impl Query,
+    account: &AccountId,
+    seqs: &[i64],
+) -> Result<Vec<(i64, Execution)>> {
+    let mut found = Vec::with_capacity(seqs.len());
+    for piece in sql::pieces(seqs, query.backend()) {
+        let select = loading(query.backend(), piece.len());
+        for row in query.all(&select, sql::keys_among(query.backend(), piece)).await? {
+            if row.get::<String>("account")? == account.as_str() {
+                found.push((row.get("seq")?, read(account, &row, true)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// That many executions whole: keys.
+pub(super) fn loading(backend: Backend, executions: usize) -> String {
+    format!("SELECT {COLUMNS} FROM execution WHERE seq {}", sql::among(backend, executions, 1))
+}
+
 /// One execution with its place and bodies, or nothing if the account has none of this id.
 pub(super) async fn get(
     query: &impl Query,

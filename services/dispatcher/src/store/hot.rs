@@ -10,8 +10,8 @@ use super::sql::{
     lane_heads, unfinished, without_bodies,
 };
 use super::{
-    accounts, changes, claim, endings, gates, lanes, lines, pending, receipts, receivers, retention, sql,
-    walk,
+    accounts, changes, claim, endings, executions, gates, lanes, lines, pending, receipts, receivers,
+    retention, sql, walk,
 };
 use crate::execution::EndState;
 use crate::line::IN_LINE;
@@ -59,7 +59,7 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
     let line = || vec![probe.webhook.to_string().into(), probe.record.as_str().into()];
-    let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
+    let marking = [vec![1_i64.into(), now(), now()], among()].concat();
     let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
     let cuts: Vec<i64> = (0..walk::CUTS_AT_ONCE).collect();
     let places = |digest: i64| [vec![digest.into(), i64::MAX.into(), limit()], keys(&cuts)].concat();
@@ -78,8 +78,9 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("lanes of an account", lanes::ALL.into(), vec![account()]),
         ("number of a lane", lanes::ONE.into(), lane),
         ("heads of lanes", lane_heads, vec![]),
-        ("mark as claimed", claim::marking(many), marking),
-        ("load what was claimed", claim::loading(many), seqs()),
+        ("mark as claimed", claim::marking(backend, many), marking),
+        ("load what was claimed", executions::loading(backend, many), among()),
+        ("where claims stand", claim::standing(backend, many), among()),
         ("next due of an account", NEXT_DUE.into(), vec![account()]),
         ("accounts that are due", DUE_ACCOUNTS.into(), vec![now(), limit()]),
         ("next wake", NEXT_WAKE.into(), vec![]),
