@@ -21,6 +21,7 @@ mod processes {
     mod health;
     mod identity;
     mod kills;
+    mod ordering;
     mod outages;
     mod path;
     mod renewal;

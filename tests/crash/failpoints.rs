@@ -47,7 +47,10 @@ struct Axe {
     off: (String, String),
     /// Plans put and automations made so far.
     number: i64,
+    /// Where it was killed, and when.
     fired: Vec<(String, i64)>,
+    /// Every kill.
+    kills: Vec<i64>,
 }
 
 async fn killed_at_every_place_nothing_is_lost_and_nothing_doubled(backend: Backend) {
@@ -67,6 +70,7 @@ async fn killed_at_every_place_nothing_is_lost_and_nothing_doubled(backend: Back
         off,
         number: 100,
         fired: Vec::new(),
+        kills: Vec::new(),
     };
     let began = Clock::system().now();
     let only = std::env::var("SLUICE_TEST_POINT").ok();
@@ -95,8 +99,10 @@ impl Axe {
         .await;
         let mut bursts = vec![first];
         let mut calls = JoinSet::new();
-        if *by == By::Starting {
-            self.town.house.kill_all();
+        if matches!(by, By::Starting | By::Waiting) {
+            // What is on the wire now is rescued later.
+            self.town.acme.wait_until_held(1).await;
+            self.kill();
             fs::write(&armed, "").unwrap();
             self.town.house.launch(Service::Registry);
         } else {
@@ -109,13 +115,13 @@ impl Axe {
                 break;
             }
             assert!(number < TRIES, "{name} was not reached");
-            if *by != By::Starting && number % 2 == 0 {
+            if *by != By::Starting && number.is_multiple_of(2) {
                 bursts.push(self.burst(round, name, number));
             }
         }
         tokio::time::sleep(GRACE).await;
-        self.town.house.kill_all();
-        self.fired.push((name.clone(), Clock::system().now().as_micros()));
+        let kill = self.kill();
+        self.fired.push((name.clone(), kill));
         fs::remove_file(&armed).unwrap();
         fs::remove_file(&held).unwrap();
         self.town.house.start().await;
@@ -126,6 +132,14 @@ impl Axe {
             let both: Vec<Heard> = before.zip(now).map(|(before, now)| before.and(now)).collect();
             self.told = both.try_into().expect("two accounts");
         }
+    }
+
+    /// Kills; when, in microseconds.
+    fn kill(&mut self) -> i64 {
+        self.town.house.kill_all();
+        let now = Clock::system().now().as_micros();
+        self.kills.push(now);
+        now
     }
 
     fn burst(&self, round: usize, name: &str, number: usize) -> [Crowd; 2] {
@@ -205,7 +219,7 @@ impl Axe {
 
     /// Lets everything come to its end, and holds the ledgers against one another.
     async fn judge(self, what: &str) {
-        let Self { town, mut told, fleeting, off, fired, .. } = self;
+        let Self { town, mut told, fleeting, off, fired, kills, .. } = self;
         let admin = town.house.admin();
         let mut quotas = town.house.people().billing().quotas();
         while quotas.resume_account(resumption()).await.is_err()
@@ -222,7 +236,6 @@ impl Axe {
             told[0].asked.doubtful.extend(execution.event.map(|event| event.id));
         }
         let books = town.settle(told).await;
-        let kills: Vec<i64> = fired.iter().map(|(_, kill)| *kill).collect();
         let at_the_kills = |ledgers: &sluice_tests::ledgers::Ledgers, kill: i64| {
             let standing = ledgers.standing_at(kill);
             standing.on_the_wire + standing.paused + standing.delayed + standing.retrying

@@ -61,6 +61,7 @@ const BEYOND: &[(&str, &str)] = &[
     ("clock", "only databases of tests have a clock that can be set"),
     ("postpone", "only an account whose rows can't be read is postponed"),
     ("prune", "histories are kept for a day at least"),
+    ("prune_grants", "grants are kept as long as receipts are, and looked at every ten minutes"),
     ("prune_receipts", "receipts are kept for an hour at least, and looked at every ten minutes"),
     ("prune_changes", "changes are looked at every ten minutes"),
 ];

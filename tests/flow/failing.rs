@@ -20,7 +20,8 @@ async fn one_request_at_a_time_tries_a_receiver_that_fails_and_all_go_on_once_it
     deployment: Deployment,
 ) {
     let receiver = Receiver::start().await;
-    receiver.script("/in", [Answer::status(503), Answer::status(503), Answer::status(200).held()]);
+    let answers = [Answer::status(503), Answer::status(503), Answer::status(200).held(), Answer::status(200)];
+    receiver.script("/in", answers);
     let setup = House::setup(deployment)
         .with("dispatcher.breaker.failures=2")
         .with("dispatcher.breaker.over=1ms")
@@ -57,7 +58,7 @@ async fn one_request_at_a_time_tries_a_receiver_that_fails_and_all_go_on_once_it
 
 async fn a_receiver_that_is_gone_is_given_up_and_what_failed_is_brought_back(deployment: Deployment) {
     let receiver = Receiver::start().await;
-    receiver.script("/in", [Answer::status(410)]);
+    receiver.script("/in", [Answer::status(410), Answer::status(200)]);
     let house = House::open(deployment).await;
     let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
     house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;

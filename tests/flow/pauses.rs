@@ -10,7 +10,7 @@ use proto::registry::v1::WebhookState;
 use sluice_runtime::Clock;
 use sluice_testkit::Receiver;
 use sluice_tests::requests::{automation, automation_webhook, post, won};
-use sluice_tests::{ACCOUNT, Deployment, House, PARENT, micros, on_each_deployment, until};
+use sluice_tests::{ACCOUNT, Deployment, House, PARENT, figures, micros, on_each_deployment, until};
 use tonic::Code;
 
 on_each_deployment!(
@@ -252,7 +252,7 @@ async fn what_is_paused_starts_when_it_was_said_to(deployment: Deployment) {
         let off = (micros(execution.start_time) - end).abs();
         kept += usize::from(off <= 2_000_000 || off * 20 <= end - said_at);
     }
-    println!("promise and event: {kept} of {} within 2 s or 5 %", promised.len());
+    figures(format!("promise and event: {kept} of {} within 2 s or 5 %", promised.len()));
     assert!(promised.len() >= 15, "most of them waited: {}", promised.len());
     assert!(kept * 100 >= promised.len() * 95, "{kept} of {}", promised.len());
 }

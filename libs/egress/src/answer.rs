@@ -24,7 +24,7 @@ pub struct Answer {
 pub struct BodyCaps {
     /// Most that is kept.
     pub keep: usize,
-    /// Most that is read; a connection whose body goes on is dropped.
+    /// Most that is read, where each piece counts 64 bytes at least; a connection whose body goes on is dropped.
     pub read: usize,
 }
 
@@ -35,16 +35,21 @@ impl Default for BodyCaps {
     }
 }
 
+/// What a piece of a body counts at least, however small: that much it costs on the wire and here.
+const LEAST_PIECE: usize = 64;
+
 /// A body that is coming in.
 pub(crate) struct Intake {
     caps: BodyCaps,
     kept: BytesMut,
     seen: usize,
+    /// What was read as [`BodyCaps::read`] counts it.
+    counted: usize,
 }
 
 impl Intake {
     pub(crate) fn new(caps: BodyCaps) -> Self {
-        Self { caps, kept: BytesMut::new(), seen: 0 }
+        Self { caps, kept: BytesMut::new(), seen: 0, counted: 0 }
     }
 
     /// Takes the next piece and says whether more is wanted.
@@ -52,7 +57,8 @@ impl Intake {
         let room = self.caps.keep.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(piece.get(..room).unwrap_or(piece));
         self.seen = self.seen.saturating_add(piece.len());
-        self.seen < self.caps.read
+        self.counted = self.counted.saturating_add(piece.len().max(LEAST_PIECE));
+        self.counted < self.caps.read
     }
 
     /// What is kept, and whether the body was longer. `ended`: the body came to its own end.
@@ -68,16 +74,23 @@ mod tests {
 
     #[test]
     fn what_is_kept_ends_at_the_first_cap_and_reading_at_the_second() {
-        let mut intake = Intake::new(BodyCaps { keep: 4, read: 8 });
+        let mut intake = Intake::new(BodyCaps { keep: 4, read: 200 });
         assert!(intake.take(b"abc"));
         assert!(intake.take(b"def"));
-        assert!(!intake.take(b"gh"));
+        assert!(!intake.take(&[b'g'; 100]));
         assert_eq!(intake.finish(false), ("abcd".into(), true));
     }
 
     #[test]
+    fn a_body_of_tiny_pieces_ends_long_before_a_million_of_them() {
+        let mut intake = Intake::new(BodyCaps::default());
+        let pieces = (1..).take_while(|_| intake.take(b"x")).count();
+        assert_eq!(pieces, 1024 * 1024 / 64 - 1);
+    }
+
+    #[test]
     fn a_body_that_just_fits_is_not_truncated() {
-        let mut intake = Intake::new(BodyCaps { keep: 4, read: 8 });
+        let mut intake = Intake::new(BodyCaps { keep: 4, read: 80 });
         assert!(intake.take(b"abcd"));
         assert_eq!(intake.finish(true), ("abcd".into(), false));
         assert_eq!(Intake::new(BodyCaps::default()).finish(true), ("".into(), false));

@@ -176,7 +176,8 @@ impl Egress {
         let ended = loop {
             match response.chunk().await.map_err(|error| classify(&error))? {
                 None => break true,
-                Some(piece) if intake.take(&piece) => {}
+                // What is buffered already never waits: without this, a body of tiny pieces keeps everybody else from the thread.
+                Some(piece) if intake.take(&piece) => tokio::task::consume_budget().await,
                 Some(_) => break false,
             }
         };

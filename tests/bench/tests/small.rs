@@ -1,6 +1,8 @@
 //! The bench itself, as small as it goes: that it works on both backends, counts right, and shows every figure it promises. What
 //! the figures are is nobody's matter here.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test has no better use for an error than to fail")]
+
 use std::process::Command;
 
 use serde_json::Value;

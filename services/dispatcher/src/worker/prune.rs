@@ -47,7 +47,7 @@ pub struct Pruning {
 pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
     let mut pruning = Pruning::new(store, keeping);
     while shutdown.or(tokio::time::sleep(BETWEEN_ROUNDS)).await.is_some() {
-        match shutdown.or(pruning.round()).await {
+        match shutdown.or(Box::pin(pruning.round())).await {
             None => return,
             Some(Ok(pruned)) if pruned == Pruned::default() => {}
             Some(Ok(Pruned { executions, receipts, lanes })) => {

@@ -90,6 +90,7 @@ impl House {
                     "/sluice.registry.v1.AccountService/GetAccount",
                     "/sluice.registry.v1.AccountService/PutEntitlements",
                     "/sluice.registry.v1.FeedService/WatchChanges",
+                    "/sluice.registry.v1.FeedService/DisableWebhook",
                     "/sluice.registry.v1.FeedService/ResolveTarget",
                 ],
                 &db,
