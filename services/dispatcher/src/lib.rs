@@ -6,7 +6,7 @@
 //! - [`quota`], [`limits`], [`rate`], [`allowance`], [`grant`]: what an account may start now; [`note`]: why an operator paused it;
 //!   [`turn`]: which of its queues something waits in; [`schedule`]: which of it starts; [`gate`]: what holds work back without touching
 //!   it; [`breaker`]: how a webhook that fails is held back, tried, and given up;
-//!   [`line`]: whose turn it is where ordering is wanted;
+//!   [`mod@line`]: whose turn it is where ordering is wanted;
 //! - [`filter`]: which executions are asked for, by [`trace`], [`record`] and more;
 //! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
