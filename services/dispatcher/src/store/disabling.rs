@@ -4,7 +4,7 @@
 use sluice_domain::{AccountId, WebhookId};
 use sluice_storage::{Query, Row, StorageError};
 
-use super::{Result, Store, accounts, breakers, endings, pending, sql, whole};
+use super::{Result, Store, accounts, breakers, endings, lines, pending, sql, whole};
 use crate::breaker::{Breaker, State, Why};
 use crate::change::Changes;
 use crate::execution::End;
@@ -86,6 +86,7 @@ impl Store {
         waiting.iter().for_each(|(row, _)| changes.add(account, row.ended()));
         endings::insert(&tx, &ended).await?;
         pending::delete(&tx, &seqs).await?;
+        lines::leave(&tx, &seqs, quotas.values_mut(), now, &mut changes).await?;
         if !more {
             let swept = Breaker { state: State::Disabled { why, revision, swept: true }, ..breaker };
             breakers::save(&tx, account, [(webhook, swept)].into_iter()).await?;

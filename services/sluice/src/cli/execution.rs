@@ -24,7 +24,7 @@ pub enum Execution {
 
 /// Which executions are meant. Filters must all hold.
 #[derive(Debug, Args)]
-#[group(multiple = true, conflicts_with = "execution")]
+#[group(multiple = true)]
 pub struct ExecutionFilter {
     /// In this state: queued, running, waiting, paused, succeeded, failed, stopped or cancelled.
     #[arg(long, value_name = "STATE", value_parser = words::execution_state)]
@@ -66,6 +66,7 @@ pub struct ExecutionFilter {
 #[command(group = ArgGroup::new("which").args(["execution", "all"]).required(true))]
 pub struct ExecutionChoice {
     /// An id or a resource name.
+    #[arg(conflicts_with = "ExecutionFilter")]
     pub execution: Option<String>,
     /// All that the filters let through; without any, all that it can be done to.
     #[arg(long)]
