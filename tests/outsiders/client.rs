@@ -8,8 +8,9 @@ use sluice_tests::python::{Steps, run};
 use sluice_tests::{ACCOUNT, Backend, Deployment, House, OTHER_ACCOUNT, on_each_deployment};
 
 /// Who may call, in public.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "sluice.dispatcher.v1.ExecutionService",
+    "sluice.dispatcher.v1.QuotaService",
     "sluice.evaluator.v1.AutomationService",
     "sluice.evaluator.v1.EventService",
     "sluice.registry.v1.AccountService",

@@ -60,7 +60,10 @@ async fn each_listener_tells_of_its_own_services_only(backend: Backend) {
         ),
         (
             Service::Dispatcher,
-            &[&["sluice.dispatcher.v1.ExecutionService"], &["sluice.dispatcher.v1.DispatchService"]],
+            &[
+                &["sluice.dispatcher.v1.ExecutionService", "sluice.dispatcher.v1.QuotaService"],
+                &["sluice.dispatcher.v1.DispatchService"],
+            ],
         ),
     ];
     for (service, listeners) in expected {
