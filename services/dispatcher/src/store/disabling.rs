@@ -71,7 +71,7 @@ impl Store {
     }
 
     async fn sweep_webhook_once(&self, account: &AccountId, webhook: WebhookId) -> Result<bool> {
-        let tx = self.database.write("sweep webhook").await?;
+        let tx = self.database.write("sweep_webhook").await?;
         let mut quotas = accounts::lock(&tx, [account]).await?;
         let Some(breaker) = breakers::get(&tx, account, webhook).await? else { return Ok(false) };
         let State::Disabled { why, revision, .. } = breaker.state else { return Ok(false) };
