@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use sluice_domain::Timestamp;
 use sluice_runtime::Clock;
 use thiserror::Error;
@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::database_url::DatabaseUrl;
 use crate::error::{Cause, StorageError};
 use crate::parameters::anonymous;
-use crate::statement::Driver;
+use crate::statement::{Driver, told};
 use crate::transaction::{Reader, Transaction};
 use crate::{postgres, sqlite};
 
@@ -110,24 +110,23 @@ impl Backend {
         }
     }
 
-    pub(crate) fn statement(self, sql: &str, values: Vec<sea_orm::Value>) -> Statement {
-        match self {
-            Self::Sqlite => {
-                let (sql, values) = anonymous(sql, values);
-                self.statement_as_is(sql, values)
-            }
-            Self::Postgres => self.statement_as_is(sql.to_owned(), values),
-        }
-    }
-
-    /// A statement in the backend's own words, about to run. Its text is told to whoever listens, its values to nobody.
-    pub(crate) fn statement_as_is(self, sql: String, values: Vec<sea_orm::Value>) -> Statement {
-        tracing::trace!(sql, "statement");
+    /// A statement for a connection of sea-orm.
+    pub(crate) fn statement(self, sql: &str, values: Vec<Value>) -> Statement {
+        let (sql, values) = self.worded(sql, values);
+        told(&sql);
         let backend = match self {
             Self::Sqlite => DbBackend::Sqlite,
             Self::Postgres => DbBackend::Postgres,
         };
         Statement::from_sql_and_values(backend, sql, values)
+    }
+
+    /// `$1`-style SQL in the backend's own words.
+    pub(crate) fn worded(self, sql: &str, values: Vec<Value>) -> (String, Vec<Value>) {
+        match self {
+            Self::Sqlite => anonymous(sql, values),
+            Self::Postgres => (sql.to_owned(), values),
+        }
     }
 }
 

@@ -27,33 +27,22 @@ enum Kind {
 pub struct Column {
     name: &'static str,
     kind: Kind,
-    nullable: bool,
 }
 
 impl Column {
-    /// A BIGINT that is never NULL.
+    /// A BIGINT.
     pub const fn int(name: &'static str) -> Self {
-        Self { name, kind: Kind::Int, nullable: false }
+        Self { name, kind: Kind::Int }
     }
 
-    /// A BIGINT that may be NULL; the least one stands for that on the way, and can't be stored.
-    pub const fn maybe_int(name: &'static str) -> Self {
-        Self { name, kind: Kind::Int, nullable: true }
-    }
-
-    /// A TEXT that is never NULL.
+    /// A TEXT.
     pub const fn text(name: &'static str) -> Self {
-        Self { name, kind: Kind::Text, nullable: false }
+        Self { name, kind: Kind::Text }
     }
 
-    /// A TEXT that may be NULL; the empty one stands for that on the way, and can't be stored.
-    pub const fn maybe_text(name: &'static str) -> Self {
-        Self { name, kind: Kind::Text, nullable: true }
-    }
-
-    /// A BLOB or BYTEA that is never NULL.
+    /// A BLOB or BYTEA.
     pub const fn bytes(name: &'static str) -> Self {
-        Self { name, kind: Kind::Bytes, nullable: false }
+        Self { name, kind: Kind::Bytes }
     }
 }
 
@@ -143,30 +132,20 @@ impl<const N: usize> Insertion<N> {
             };
             format!("${number}::{kind}[]")
         });
-        let chosen = self.columns.map(|Column { name, kind, nullable }| match (nullable, kind) {
-            (false, _) => format!("given.{name}"),
-            (true, Kind::Int) => format!("NULLIF(given.{name}, {})", i64::MIN),
-            (true, _) => format!("NULLIF(given.{name}, '')"),
-        });
         format!(
-            "INSERT INTO {table} ({names}) SELECT {} FROM UNNEST({}) AS given ({names}) {}",
-            chosen.join(", "),
+            "INSERT INTO {} ({}) SELECT * FROM UNNEST({}) {}",
+            self.table,
+            self.names(),
             arrays.join(", "),
-            self.behind,
-            table = self.table,
-            names = self.names(),
+            self.behind
         )
     }
 
     fn arrays(&self, rows: impl IntoIterator<Item = [Value; N]>) -> Vec<Value> {
         let mut columns: [Vec<Value>; N] = std::array::from_fn(|_| Vec::new());
         for row in rows {
-            for ((value, column), kept) in row.into_iter().zip(&self.columns).zip(&mut columns) {
-                kept.push(match value {
-                    Value::BigInt(None) if column.nullable => Value::BigInt(Some(i64::MIN)),
-                    Value::String(None) if column.nullable => Value::String(Some(String::new())),
-                    value => value,
-                });
+            for (value, column) in row.into_iter().zip(&mut columns) {
+                column.push(value);
             }
         }
         let kind = |column: &Column| match column.kind {
@@ -174,12 +153,8 @@ impl<const N: usize> Insertion<N> {
             Kind::Text => ArrayType::String,
             Kind::Bytes => ArrayType::Bytes,
         };
-        let kinds: Vec<ArrayType> = self.columns.iter().map(kind).collect();
-        kinds
-            .into_iter()
-            .zip(columns)
-            .map(|(kind, values)| Value::Array(kind, Some(Box::new(values))))
-            .collect()
+        let kinds = self.columns.iter().map(kind);
+        kinds.zip(columns).map(|(kind, values)| Value::Array(kind, Some(Box::new(values)))).collect()
     }
 }
 
@@ -189,7 +164,7 @@ mod tests {
 
     const TABLE: Insertion<3> = Insertion::new(
         "t",
-        [Column::int("a"), Column::maybe_int("b"), Column::maybe_text("c")],
+        [Column::int("a"), Column::int("b"), Column::text("c")],
         "ON CONFLICT (a) DO NOTHING",
     );
 
@@ -202,22 +177,21 @@ mod tests {
     }
 
     #[test]
-    fn postgres_gets_columns_and_what_stands_for_null() {
+    fn postgres_gets_columns_and_null_among_their_values() {
         assert_eq!(
             TABLE.by_columns(),
-            "INSERT INTO t (a, b, c) SELECT given.a, NULLIF(given.b, -9223372036854775808), NULLIF(given.c, '') \
-             FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS given (a, b, c) ON CONFLICT (a) DO NOTHING"
+            "INSERT INTO t (a, b, c) SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) ON CONFLICT (a) DO NOTHING"
         );
         let rows = vec![
             [1_i64.into(), Value::BigInt(None), Value::String(None)],
             [2_i64.into(), 5_i64.into(), "x".into()],
         ];
         let [a, b, c] = TABLE.arrays(rows).try_into().unwrap();
-        let ints = |values: [i64; 2]| {
-            Value::Array(ArrayType::BigInt, Some(Box::new(values.map(Value::from).to_vec())))
+        let ints = |values: [Option<i64>; 2]| {
+            Value::Array(ArrayType::BigInt, Some(Box::new(values.map(Value::BigInt).to_vec())))
         };
-        assert_eq!((a, b), (ints([1, 2]), ints([i64::MIN, 5])));
-        let texts = ["", "x"].map(Value::from).to_vec();
+        assert_eq!((a, b), (ints([Some(1), Some(2)]), ints([None, Some(5)])));
+        let texts = [None, Some("x".to_owned())].map(Value::String).to_vec();
         assert_eq!(c, Value::Array(ArrayType::String, Some(Box::new(texts))));
     }
 }

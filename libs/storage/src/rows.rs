@@ -31,6 +31,7 @@ impl Row {
         self.0.try_get_by_index(index).map_err(|error| StorageError::Decode(Cause::new(error.to_string())))
     }
 
+    /// A row as a driver gave it.
     pub(crate) fn from_driver(row: impl Into<QueryResult>) -> Self {
         Self(row.into())
     }
@@ -38,12 +39,6 @@ impl Row {
     /// sea-orm's own row, for `FromQueryResult`.
     pub fn result(&self) -> &QueryResult {
         &self.0
-    }
-}
-
-impl From<QueryResult> for Row {
-    fn from(result: QueryResult) -> Self {
-        Self(result)
     }
 }
 

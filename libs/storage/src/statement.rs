@@ -4,15 +4,19 @@
 //! hot writer are all the requests there are.
 
 use sea_orm::Value;
-use sea_orm::sea_query::ArrayType;
+use sea_orm::sea_query::{ArrayType, Nullable, ValueType};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
 use crate::error::{Cause, StorageError};
-use crate::parameters::anonymous;
 use crate::rows::Row;
+
+/// A statement is about to run: its text is told to whoever listens, its values to nobody.
+pub(crate) fn told(sql: &str) {
+    tracing::trace!(sql, "statement");
+}
 
 /// A transaction of either driver.
 pub(crate) enum Driver {
@@ -23,6 +27,7 @@ pub(crate) enum Driver {
 impl Driver {
     /// Runs one statement in the backend's own words, and says how many rows it inserted, changed or deleted.
     pub(crate) async fn execute(&self, sql: String, values: Vec<Value>) -> Result<u64, StorageError> {
+        told(&sql);
         match self {
             Self::Sqlite(tx) => {
                 let query = sqlx::query_with(AssertSqlSafe(sql), sqlite(values)?);
@@ -37,6 +42,7 @@ impl Driver {
 
     /// All rows of the answer to a statement in the backend's own words.
     pub(crate) async fn all(&self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
+        told(&sql);
         match self {
             Self::Sqlite(tx) => {
                 let query = sqlx::query_with(AssertSqlSafe(sql), sqlite(values)?);
@@ -59,14 +65,6 @@ impl Driver {
             Self::Postgres(tx) => tx.lock().await.execute(script).await.map(drop)?,
         }
         Ok(())
-    }
-
-    /// `$1`-style SQL in the backend's own words.
-    pub(crate) fn worded(&self, sql: &str, values: Vec<Value>) -> (String, Vec<Value>) {
-        match self {
-            Self::Sqlite(_) => anonymous(sql, values),
-            Self::Postgres(_) => (sql.to_owned(), values),
-        }
     }
 
     pub(crate) async fn commit(self) -> Result<(), StorageError> {
@@ -124,24 +122,9 @@ fn postgres(values: Vec<Value>) -> Result<PgArguments, StorageError> {
             Value::Bytes(bytes) => arguments.add(bytes),
             Value::Int(number) => arguments.add(number),
             Value::Bool(bit) => arguments.add(bit),
-            Value::Array(ArrayType::BigInt, Some(elements)) => {
-                arguments.add(column(*elements, |value| match value {
-                    Value::BigInt(number) => Some(number),
-                    _ => None,
-                })?)
-            }
-            Value::Array(ArrayType::String, Some(elements)) => {
-                arguments.add(column(*elements, |value| match value {
-                    Value::String(text) => Some(text),
-                    _ => None,
-                })?)
-            }
-            Value::Array(ArrayType::Bytes, Some(elements)) => {
-                arguments.add(column(*elements, |value| match value {
-                    Value::Bytes(bytes) => Some(bytes),
-                    _ => None,
-                })?)
-            }
+            Value::Array(ArrayType::BigInt, Some(elements)) => arguments.add(column::<i64>(*elements)?),
+            Value::Array(ArrayType::String, Some(elements)) => arguments.add(column::<String>(*elements)?),
+            Value::Array(ArrayType::Bytes, Some(elements)) => arguments.add(column::<Vec<u8>>(*elements)?),
             other => return Err(unknown(&other)),
         }
         .map_err(refused)?;
@@ -150,10 +133,7 @@ fn postgres(values: Vec<Value>) -> Result<PgArguments, StorageError> {
 }
 
 /// The elements of an array that are all of one kind, NULL among them.
-fn column<T>(
-    elements: Vec<Value>,
-    read: impl Fn(Value) -> Option<Option<T>>,
-) -> Result<Vec<Option<T>>, StorageError> {
-    let mixed = || StorageError::Other(Cause::new("an array of several kinds"));
-    elements.into_iter().map(|value| read(value).ok_or_else(mixed)).collect()
+fn column<T: ValueType + Nullable>(elements: Vec<Value>) -> Result<Vec<Option<T>>, StorageError> {
+    let mixed = |_| StorageError::Other(Cause::new("an array of several kinds"));
+    elements.into_iter().map(|value| <Option<T> as ValueType>::try_from(value).map_err(mixed)).collect()
 }

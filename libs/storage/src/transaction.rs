@@ -61,7 +61,7 @@ impl Transaction {
     /// # Errors
     /// After one, PostgreSQL refuses everything but the end of the transaction.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StorageError> {
-        let (sql, values) = self.driver.worded(sql, values);
+        let (sql, values) = self.backend.worded(sql, values);
         self.driver.execute(sql, values).await
     }
 
@@ -117,7 +117,7 @@ impl Query for Transaction {
     }
 
     async fn all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
-        let (sql, values) = self.driver.worded(sql, values);
+        let (sql, values) = self.backend.worded(sql, values);
         self.driver.all(sql, values).await
     }
 
@@ -136,35 +136,18 @@ impl Query for Reader {
     }
 
     async fn all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StorageError> {
-        all(&self.inner, self.backend, sql, values).await
+        let rows = self.inner.query_all_raw(self.backend.statement(sql, values)).await?;
+        Ok(rows.into_iter().map(Row::from_driver).collect())
     }
 
     async fn one(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StorageError> {
-        one(&self.inner, self.backend, sql, values).await
+        let row = self.inner.query_one_raw(self.backend.statement(sql, values)).await?;
+        Ok(row.map(Row::from_driver))
     }
 
     async fn now(&self) -> Result<Timestamp, StorageError> {
         now(self, &self.clock).await
     }
-}
-
-async fn all(
-    connection: &impl ConnectionTrait,
-    backend: Backend,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<Row>, StorageError> {
-    let rows = connection.query_all_raw(backend.statement(sql, values)).await?;
-    Ok(rows.into_iter().map(Row::from).collect())
-}
-
-async fn one(
-    connection: &impl ConnectionTrait,
-    backend: Backend,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Option<Row>, StorageError> {
-    Ok(connection.query_one_raw(backend.statement(sql, values)).await?.map(Row::from))
 }
 
 async fn now(query: &impl Query, clock: &Clock) -> Result<Timestamp, StorageError> {

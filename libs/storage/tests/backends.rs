@@ -2,10 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test has no better use for an error than to fail")]
 
+use std::sync::{Arc, Mutex};
+
 use sluice_domain::Span;
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Backend, Cause, Database, Options, Query, StorageError, Transaction, Value};
+use sluice_storage::{
+    Backend, Cause, Column, Database, Insertion, Options, Query, Row, StorageError, Transaction, Value,
+};
 use sluice_testkit::{TestDatabase, on_each_backend};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 async fn with_items(db: &TestDatabase) {
     let transaction = db.database().write("test").await.unwrap();
@@ -54,6 +61,72 @@ async fn what_is_committed_is_read_back_with_its_types() {
         assert!(none.unwrap().is_none());
     })
     .await;
+}
+
+#[tokio::test]
+async fn many_rows_go_in_with_null_among_their_values() {
+    const ITEMS: Insertion<3> = Insertion::new(
+        "items",
+        [Column::int("seq"), Column::text("name"), Column::bytes("body")],
+        "ON CONFLICT (seq) DO NOTHING",
+    );
+    on_each_backend(|db| async move {
+        with_items(&db).await;
+        let row = |seq: i64| {
+            let name = (seq % 3 > 0).then(|| if seq == 1 { String::new() } else { format!("item {seq}") });
+            [seq.into(), name.into(), (seq % 2 > 0).then(|| vec![0_u8, 255]).into()]
+        };
+        let transaction = db.database().write("test").await.unwrap();
+        assert_eq!(ITEMS.run(&transaction, Vec::new()).await.unwrap(), 0);
+        assert_eq!(ITEMS.run(&transaction, (1..=101).map(row).collect()).await.unwrap(), 101);
+        assert_eq!(ITEMS.run(&transaction, (100..=103).map(row).collect()).await.unwrap(), 2);
+        transaction.commit().await.unwrap();
+
+        let rows = db.database().read().all("SELECT * FROM items ORDER BY seq", vec![]).await.unwrap();
+        let read = |row: &Row| -> [Value; 3] {
+            let (seq, name, body): (i64, Option<String>, Option<Vec<u8>>) =
+                (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap());
+            [seq.into(), name.into(), body.into()]
+        };
+        assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), (1..=103).map(row).collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_statement_is_told_and_no_value() {
+    on_each_backend(|db| async move {
+        with_items(&db).await;
+        let told = Told::default();
+        let _listening = tracing_subscriber::registry().with(told.clone()).set_default();
+        let transaction = db.database().write("test").await.unwrap();
+        insert(&transaction, 1, "canary").await.unwrap();
+        transaction.all("SELECT seq FROM items", vec![]).await.unwrap();
+        transaction.commit().await.unwrap();
+        count(db.database()).await;
+        let told = told.0.lock().unwrap();
+        let begin = ["INSERT INTO items (seq, name)", "SELECT seq FROM items", "SELECT count(*)"];
+        assert!(
+            told.len() == 3 && told.iter().zip(begin).all(|(sql, begin)| sql.starts_with(begin)),
+            "{told:?}"
+        );
+        assert!(!told.iter().any(|sql| sql.contains("canary")), "{told:?}");
+    })
+    .await;
+}
+
+/// The statements that were told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Told {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            if field.name() == "sql" {
+                self.0.lock().unwrap().push(format!("{value:?}").trim_matches('"').to_owned());
+            }
+        });
+    }
 }
 
 #[tokio::test]

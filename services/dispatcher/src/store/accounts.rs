@@ -29,7 +29,7 @@ const USE: Insertion<9> = Insertion::new(
         Column::int("period_used"),
         Column::int("notice_tat_ns"),
         Column::int("waiting"),
-        Column::maybe_int("wake_at"),
+        Column::int("wake_at"),
     ],
     "ON CONFLICT (account) DO UPDATE SET rate_tat_ns = excluded.rate_tat_ns, period_start_at = excluded.period_start_at, \
      period_end_at = excluded.period_end_at, period_granted = excluded.period_granted, period_used = excluded.period_used, \

@@ -28,7 +28,7 @@ const INSERTION: Insertion<WIDTH> = Insertion::new(
         Column::int("generation"),
         Column::text("event"),
         Column::text("traceparent"),
-        Column::maybe_int("trace"),
+        Column::int("trace"),
         Column::int("record"),
         Column::int("accepted_at"),
         Column::text("plan"),
