@@ -1,8 +1,6 @@
 //! Units that billing adds to the allowance of the period that runs, once for each request.
 
-use std::str::FromStr;
-
-use sluice_domain::{Allowance, Span};
+use sluice_domain::{Allowance, RequestId, Span};
 use thiserror::Error;
 
 /// A grant that was asked for.
@@ -18,19 +16,10 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Units(i64);
 
-/// The caller's id of a grant: 1 to 128 characters, unique in the account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Box<str>);
-
 /// The number can't be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be 1 to 1,000,000,000,000,000")]
 pub struct UnitsError;
-
-/// The text is no request id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be 1 to 128 characters, none of them a control character")]
-pub struct RequestIdError;
 
 /// Why nothing is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -68,24 +57,6 @@ impl TryFrom<i64> for Units {
     }
 }
 
-impl RequestId {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RequestId {
-    type Err = RequestIdError;
-
-    fn from_str(text: &str) -> Result<Self, RequestIdError> {
-        if !(1..=128).contains(&text.chars().count()) || text.chars().any(char::is_control) {
-            return Err(RequestIdError);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,14 +68,6 @@ mod tests {
         }
         for units in [0, -1, i64::MIN, Allowance::MOST + 1, i64::MAX] {
             assert_eq!(Units::try_from(units), Err(UnitsError));
-        }
-    }
-
-    #[test]
-    fn request_ids_have_an_end() {
-        assert!("ü".repeat(128).parse::<RequestId>().is_ok());
-        for bad in ["", "a\n", &"x".repeat(129)] {
-            assert!(bad.parse::<RequestId>().is_err());
         }
     }
 }

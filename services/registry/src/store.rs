@@ -33,7 +33,6 @@ use crate::limits::Limits;
 use crate::seal::{MasterKeys, Place};
 
 pub use changes::Place as FeedPlace;
-pub use requests::RequestId;
 pub use target::Target;
 pub use watch::{Watch, Watching};
 pub use webhooks::Filter;

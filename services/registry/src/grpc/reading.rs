@@ -2,14 +2,13 @@
 
 use proto::event::v1 as event;
 use proto::registry::v1 as wire;
-use sluice_domain::{Action, Catalogue, Rate, ReceiverLimits, Secret, Subscription, Violations};
+use sluice_domain::{Action, Catalogue, Rate, ReceiverLimits, RequestId, Secret, Subscription, Violations};
 use sluice_egress::Policy;
 use sluice_rpc::convert::from_duration;
 
 use crate::authentication::Authentication;
 use crate::endpoint::{Disclosure, Endpoint, ForbiddenTarget};
 use crate::error::Error;
-use crate::store::RequestId;
 use crate::webhook::{Change, DisplayName, Draft, Kind, Ordering, State, Why, check_subscription};
 
 /// The most actions a subscription may list: as many as there are.

@@ -1,11 +1,10 @@
 //! Webhooks made, changed and deleted: each in one transaction with the access rules, the feed and the request id.
 
-use sluice_domain::{AccountId, WebhookId};
+use sluice_domain::{AccountId, RequestId, WebhookId};
 use sluice_storage::{Query as _, Transaction};
 use zeroize::Zeroizing;
 
 use super::changes::{self, Key};
-use super::requests::RequestId;
 use super::webhooks::{self, Sealed};
 use super::{Store, retried};
 use crate::access::Caller;
