@@ -86,29 +86,37 @@ impl Json {
 
     /// An object of the given members; a name given twice keeps its first place and its last value.
     pub fn object<N: Into<String>>(members: impl IntoIterator<Item = (N, Self)>) -> Self {
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places = Places::default();
         let mut kept: Vec<(String, Self)> = Vec::new();
         for (name, value) in members {
             let name = name.into();
-            let place = if kept.len() <= WIDE {
-                kept.iter().position(|(known, _)| *known == name)
-            } else {
-                if places.is_empty() {
-                    places.extend(kept.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
-                }
-                places.get(&name).copied()
-            };
-            match place {
+            match places.find(&name, &kept) {
                 Some(place) => kept[place].1 = value,
-                None => {
-                    if !places.is_empty() {
-                        places.insert(name.clone(), kept.len());
-                    }
-                    kept.push((name, value));
-                }
+                None => kept.push((name, value)),
             }
         }
         Self::Object(Object::from_unique(kept))
+    }
+}
+
+/// Where the members of an object that is being made stand: a few are looked through, more are remembered by their names.
+#[derive(Default)]
+struct Places(HashMap<String, usize>);
+
+impl Places {
+    /// Where the member of this name stands; one that is not there comes behind all others now.
+    fn find(&mut self, name: &str, members: &[(String, Json)]) -> Option<usize> {
+        if members.len() <= WIDE {
+            return members.iter().position(|(known, _)| known == name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(members.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
+        }
+        let found = self.0.get(name).copied();
+        if found.is_none() {
+            self.0.insert(name.to_owned(), members.len());
+        }
+        found
     }
 }
 

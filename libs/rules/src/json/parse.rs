@@ -1,8 +1,6 @@
 //! The parser: RFC 8259 to the letter, with a depth limit and without members named twice.
 
-use std::collections::HashSet;
-
-use super::{Json, Number, Object, WIDE};
+use super::{Json, Number, Object, Places};
 
 /// How deep lists and objects may be nested.
 pub const MAX_DEPTH: usize = 32;
@@ -57,23 +55,6 @@ pub(super) fn is_number(text: &str) -> bool {
 struct Parser<'t> {
     text: &'t str,
     at: usize,
-}
-
-/// The names of an object's members: a few are looked through, more are remembered apart.
-#[derive(Default)]
-struct Names(HashSet<String>);
-
-impl Names {
-    /// Whether a member of this name is there already; if not, it is from now on.
-    fn has(&mut self, name: &str, members: &[(String, Json)]) -> bool {
-        if members.len() < WIDE {
-            return members.iter().any(|(known, _)| known == name);
-        }
-        if self.0.is_empty() {
-            self.0.extend(members.iter().map(|(known, _)| known.clone()));
-        }
-        !self.0.insert(name.to_owned())
-    }
 }
 
 impl Parser<'_> {
@@ -156,7 +137,7 @@ impl Parser<'_> {
         let depth = self.deeper(depth)?;
         self.at += 1;
         let mut members: Vec<(String, Json)> = Vec::new();
-        let mut names = Names::default();
+        let mut places = Places::default();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -165,7 +146,7 @@ impl Parser<'_> {
         loop {
             self.skip_space();
             let name = self.string()?;
-            if names.has(&name, &members) {
+            if places.find(&name, &members).is_some() {
                 return Err(JsonError::DuplicateMember { name, at: self.at });
             }
             self.skip_space();
