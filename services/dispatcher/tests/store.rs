@@ -184,6 +184,7 @@ cases! {
         one_that_was_changed_since_goes_on,
         one_that_was_enabled_again_before_the_answer_was_here_goes_on,
         the_feed_may_be_faster_than_the_answer_and_neither_is_older_than_the_other,
+        what_it_ends_leaves_its_records_line,
         what_failed_is_brought_back_once_the_webhook_is_enabled_again,
         a_step_towards_it_ends_the_execution_where_it_stands,
         a_deleted_webhook_has_no_breaker_and_what_waits_goes_on_to_fail;

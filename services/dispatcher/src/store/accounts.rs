@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, Rate, Span, Timestamp};
-use sluice_storage::rows::{chunks, placeholders};
+use sluice_storage::rows::chunks;
 use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, sql};
@@ -16,6 +16,10 @@ use crate::rate::RateLimit;
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
      anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
      notice_tat_ns, max_waiting, history_us, waiting, wake_at";
+
+/// One that is not on record yet.
+const NEW: Insertion<1> =
+    Insertion::new("account", [Column::text("account")], "ON CONFLICT (account) DO NOTHING");
 
 /// What changes with use.
 const USE: Insertion<9> = Insertion::new(
@@ -55,13 +59,7 @@ pub(super) async fn lock<'a>(
     let mut found = select(tx, &names).await?;
     let missing: Vec<&AccountId> = names.iter().copied().filter(|name| !found.contains_key(*name)).collect();
     if !missing.is_empty() {
-        for piece in chunks(&missing, tx.backend(), 1) {
-            let insert = format!(
-                "INSERT INTO account (account) VALUES {} ON CONFLICT (account) DO NOTHING",
-                placeholders(piece.len(), 1, 1)
-            );
-            tx.execute(&insert, texts(piece)).await?;
-        }
+        NEW.run(tx, missing.iter().map(|name| [name.as_str().into()]).collect()).await?;
         found = select(tx, &names).await?;
     }
     Ok(found)

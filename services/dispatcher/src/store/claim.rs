@@ -18,8 +18,6 @@ use crate::turn::Turn;
 
 /// How many due rows become ready in one transaction; the rest follow in the next.
 const PROMOTED_AT_ONCE: i64 = 1_000;
-/// How many lanes one statement asks.
-const LANES_AT_ONCE: usize = 50;
 
 /// What a claim brought.
 #[derive(Debug, Default)]
@@ -170,7 +168,7 @@ impl Store {
         for piece in sql::pieces(seqs, tx.backend()) {
             let until = now.plus(self.lease.length);
             let mut values = vec![token.into(), now.as_micros().into(), until.as_micros().into()];
-            values.extend(sql::keys_among(tx.backend(), piece));
+            values.extend(sql::keys(tx.backend(), piece));
             tx.execute(&marking(tx.backend(), piece.len()), values).await?;
         }
         Ok(())
@@ -194,7 +192,7 @@ impl Store {
         let mut claims = Vec::with_capacity(seqs.len());
         for piece in sql::pieces(seqs, tx.backend()) {
             let standing = standing(tx.backend(), piece.len());
-            for row in tx.all(&standing, sql::keys_among(tx.backend(), piece)).await? {
+            for row in tx.all(&standing, sql::keys(tx.backend(), piece)).await? {
                 let seq: i64 = row.at(0)?;
                 let vanished = || StorageError::decode("an execution vanished while it was pending");
                 let execution = executions.get(&seq).ok_or_else(vanished)?;
@@ -276,7 +274,7 @@ async fn heads(
 
 async fn lane_heads(tx: &Transaction, lanes: &[i64], turn: Turn, limit: usize) -> Result<Vec<i64>> {
     let mut seqs: Vec<i64> = Vec::new();
-    for piece in lanes.chunks(LANES_AT_ONCE) {
+    for piece in lanes.chunks(heads::LANES_AT_ONCE) {
         let select: Vec<String> =
             piece.iter().map(|lane| sql::lane_heads(tx.backend(), *lane, turn.code(), limit)).collect();
         let merged =

@@ -167,14 +167,13 @@ pub(super) async fn cancel_within(
     let mut taken: HashMap<i64, Cancelled> = HashMap::new();
     let unfinished = pending::locked(tx, seqs).await?;
     let now = tx.now().await?;
-    let (mut endings, mut ended) = (Vec::new(), Vec::new());
+    let mut ends = Vec::new();
     for (row, _) in unfinished {
         let (seq, change) = (row.seq, row.ended());
         match row.cancel(now) {
             Cancelling::Ends(ending) => {
                 changes.add(&quota.account, change);
-                endings.push(ending);
-                ended.push(seq);
+                ends.push(ending);
                 taken.insert(seq, Cancelled::Ended);
             }
             Cancelling::WhenAttemptEnds(row) => {
@@ -187,12 +186,6 @@ pub(super) async fn cancel_within(
     for ending in endings::latest(tx, &over).await? {
         taken.insert(ending.seq, Cancelled::AlreadyEnded(ending.end.state));
     }
-    if !ended.is_empty() {
-        endings::insert(tx, &endings).await?;
-        pending::delete(tx, &ended).await?;
-        lines::leave(tx, &ended, [&mut *quota], now, changes).await?;
-        quota.waiting -= i64::try_from(ended.len()).unwrap_or(0);
-        accounts::save(tx, [&*quota]).await?;
-    }
+    pending::end_waiting(tx, quota, &ends, now, changes).await?;
     Ok(taken)
 }

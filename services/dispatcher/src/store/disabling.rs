@@ -4,7 +4,7 @@
 use sluice_domain::{AccountId, WebhookId};
 use sluice_storage::{Query, Row, StorageError};
 
-use super::{Result, Store, accounts, breakers, endings, lines, pending, sql, whole};
+use super::{Result, Store, accounts, breakers, pending, sql, whole};
 use crate::breaker::{Breaker, State, Why};
 use crate::change::Changes;
 use crate::execution::End;
@@ -82,18 +82,14 @@ impl Store {
         let more = i64::try_from(seqs.len()).unwrap_or(i64::MAX) >= ENDED_AT_ONCE;
         let waiting = pending::locked(&tx, &seqs).await?;
         let mut changes = Changes::default();
-        let ended: Vec<_> = waiting.iter().map(|(row, _)| row.ending(End::webhook_disabled(), now)).collect();
+        let ends: Vec<_> = waiting.iter().map(|(row, _)| row.ending(End::webhook_disabled(), now)).collect();
         waiting.iter().for_each(|(row, _)| changes.add(account, row.ended()));
-        endings::insert(&tx, &ended).await?;
-        pending::delete(&tx, &seqs).await?;
-        lines::leave(&tx, &seqs, quotas.values_mut(), now, &mut changes).await?;
+        if let Some(quota) = quotas.get_mut(account) {
+            pending::end_waiting(&tx, quota, &ends, now, &mut changes).await?;
+        }
         if !more {
             let swept = Breaker { state: State::Disabled { why, revision, swept: true }, ..breaker };
             breakers::save(&tx, account, [(webhook, swept)].into_iter()).await?;
-        }
-        if let Some(quota) = quotas.get_mut(account) {
-            quota.waiting -= i64::try_from(ended.len()).unwrap_or(0);
-            accounts::save(&tx, [&*quota]).await?;
         }
         self.commit(tx, &changes, now).await?;
         Ok(more)

@@ -91,23 +91,25 @@ fn inserting_found(rows: usize) -> String {
 
 /// These ends are no longer in force: what they ended is open again, and is not found by them.
 pub(super) async fn overtake(tx: &Transaction, seqs: &[i64]) -> Result<()> {
-    for piece in chunks(seqs, tx.backend(), 1) {
-        tx.execute(&overtaking(piece.len()), sql::keys(piece)).await?;
+    for piece in sql::pieces(seqs, tx.backend()) {
+        tx.execute(&overtaking(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await?;
     }
     Ok(())
 }
 
 /// The same of that many executions: keys.
-pub(super) fn overtaking(executions: usize) -> String {
-    let list = sql::list(executions, 1);
-    format!("UPDATE ending SET account = NULL WHERE seq IN ({list}) AND account IS NOT NULL")
+pub(super) fn overtaking(backend: Backend, executions: usize) -> String {
+    let among = sql::among(backend, executions, 1);
+    format!("UPDATE ending SET account = NULL WHERE seq {among} AND account IS NOT NULL")
 }
 
 /// All ends of these executions, of each in order of number.
 pub(super) async fn all(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
     let mut found: Vec<Ending> = Vec::new();
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&selecting(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        for row in
+            query.all(&selecting(query.backend(), piece.len()), sql::keys(query.backend(), piece)).await?
+        {
             found.push(read(&row)?);
         }
     }
@@ -125,25 +127,29 @@ pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Endin
 
 /// The same, held until the end of the transaction: who prunes waits, or went before.
 pub(super) async fn latest_held(tx: &Transaction, seqs: &[i64]) -> Result<Vec<Ending>> {
-    for piece in chunks(seqs, tx.backend(), 1) {
+    for piece in sql::pieces(seqs, tx.backend()) {
         if tx.backend() == Backend::Postgres {
-            tx.all(&holding(piece.len(), sql::locked(tx.backend())), sql::keys(piece)).await?;
+            tx.all(
+                &holding(tx.backend(), piece.len(), sql::locked(tx.backend())),
+                sql::keys(tx.backend(), piece),
+            )
+            .await?;
         }
     }
     latest(tx, seqs).await
 }
 
 /// Which of that many executions have ended, with what makes the rows held: keys.
-pub(super) fn holding(executions: usize, lock: &str) -> String {
-    let list = sql::list(executions, 1);
-    format!("SELECT seq FROM ending WHERE seq IN ({list}) ORDER BY seq, number{lock}")
+pub(super) fn holding(backend: Backend, executions: usize, lock: &str) -> String {
+    let among = sql::among(backend, executions, 1);
+    format!("SELECT seq FROM ending WHERE seq {among} ORDER BY seq, number{lock}")
 }
 
 /// All ends of that many executions: keys.
-pub(super) fn selecting(executions: usize) -> String {
+pub(super) fn selecting(backend: Backend, executions: usize) -> String {
     format!(
-        "SELECT {ENDING_COLUMNS} FROM ending WHERE seq IN ({}) ORDER BY seq, number",
-        sql::list(executions, 1)
+        "SELECT {ENDING_COLUMNS} FROM ending WHERE seq {} ORDER BY seq, number",
+        sql::among(backend, executions, 1)
     )
 }
 
@@ -158,23 +164,23 @@ pub(super) fn selecting_briefly(backend: Backend, executions: usize) -> String {
         Backend::Sqlite => "x''",
         Backend::Postgres => "''::bytea",
     };
-    let list = sql::list(executions, 1);
+    let among = sql::among(backend, executions, 1);
     format!(
         "SELECT seq, step, number, verdict, started_at, ended_at, duration_us, url_path, '[]' AS request_headers, status, \
-         '[]' AS response_headers, {nothing} AS response_body, truncated, error FROM attempt WHERE seq IN ({list})"
+         '[]' AS response_headers, {nothing} AS response_body, truncated, error FROM attempt WHERE seq {among}"
     )
 }
 
 /// How many attempts that many executions have: keys.
-pub(super) fn counting_attempts(executions: usize) -> String {
-    let list = sql::list(executions, 1);
-    format!("SELECT seq, count(*) AS attempts FROM attempt WHERE seq IN ({list}) GROUP BY seq")
+pub(super) fn counting_attempts(backend: Backend, executions: usize) -> String {
+    let among = sql::among(backend, executions, 1);
+    format!("SELECT seq, count(*) AS attempts FROM attempt WHERE seq {among} GROUP BY seq")
 }
 
 /// The numbers of the last attempts of that many executions' deliveries: keys.
-pub(super) fn last_numbers(executions: usize) -> String {
-    let list = sql::list(executions, 1);
-    format!("SELECT seq, step, max(number) FROM attempt WHERE seq IN ({list}) GROUP BY seq, step")
+pub(super) fn last_numbers(backend: Backend, executions: usize) -> String {
+    let among = sql::among(backend, executions, 1);
+    format!("SELECT seq, step, max(number) FROM attempt WHERE seq {among} GROUP BY seq, step")
 }
 
 /// All attempts of one execution, by delivery and number.
@@ -185,8 +191,11 @@ pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt
 /// The attempts of these executions, each with its execution's key, without headers and bodies.
 pub(super) async fn brief_attempts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, Attempt)>> {
     let mut found = Vec::new();
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&selecting_briefly(query.backend(), piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        for row in query
+            .all(&selecting_briefly(query.backend(), piece.len()), sql::keys(query.backend(), piece))
+            .await?
+        {
             found.push((row.get("seq")?, read_attempt(&row)?));
         }
     }
@@ -196,8 +205,11 @@ pub(super) async fn brief_attempts(query: &impl Query, seqs: &[i64]) -> Result<V
 /// How many attempts each of these executions has on record.
 pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, i64)>> {
     let mut found = Vec::new();
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&counting_attempts(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        for row in query
+            .all(&counting_attempts(query.backend(), piece.len()), sql::keys(query.backend(), piece))
+            .await?
+        {
             found.push((row.at(0)?, row.at(1)?));
         }
     }
@@ -207,8 +219,10 @@ pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<V
 /// The number of the last attempt of each delivery of these executions, by execution and delivery.
 pub(super) async fn last_attempts(query: &impl Query, seqs: &[i64]) -> Result<HashMap<(i64, usize), i64>> {
     let mut found = HashMap::new();
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&last_numbers(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        for row in
+            query.all(&last_numbers(query.backend(), piece.len()), sql::keys(query.backend(), piece)).await?
+        {
             let step = usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?;
             found.insert((row.at(0)?, step), row.at(2)?);
         }

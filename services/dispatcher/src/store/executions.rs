@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
-use sluice_storage::rows::chunks;
 use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, lanes, sql};
@@ -109,8 +108,9 @@ pub(super) async fn at(
     seqs: &[i64],
 ) -> Result<Vec<(i64, Execution)>> {
     let mut found = Vec::with_capacity(seqs.len());
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&sql::without_bodies(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        let select = sql::without_bodies(query.backend(), piece.len());
+        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
             if row.get::<String>("account")? == account.as_str() {
                 found.push((row.get("seq")?, read(account, &row, false)?));
             }
@@ -128,7 +128,7 @@ pub(super) async fn whole(
     let mut found = Vec::with_capacity(seqs.len());
     for piece in sql::pieces(seqs, query.backend()) {
         let select = loading(query.backend(), piece.len());
-        for row in query.all(&select, sql::keys_among(query.backend(), piece)).await? {
+        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
             if row.get::<String>("account")? == account.as_str() {
                 found.push((row.get("seq")?, read(account, &row, true)?));
             }

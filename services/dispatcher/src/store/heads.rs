@@ -11,7 +11,7 @@ use crate::schedule::Round;
 use crate::turn::Turn;
 
 /// How many lanes one statement asks.
-const LANES_AT_ONCE: usize = 50;
+pub(super) const LANES_AT_ONCE: usize = 50;
 
 /// The open lanes of an account with their receivers.
 pub(super) struct Lanes {

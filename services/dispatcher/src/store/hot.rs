@@ -6,8 +6,8 @@ use sluice_storage::Backend;
 
 use super::sql::{
     DUE_ACCOUNTS, Digest, ENDED, ENDS_OF_EXECUTIONS, EXPIRED, NEXT_DUE, NEXT_LEASE, NEXT_WAKE,
-    OLDEST_RECEIPTS, PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, keys_among,
-    lane_heads, unfinished, without_bodies,
+    OLDEST_RECEIPTS, PAGE, PROMOTE, REACHED, SEQ_OF, Stream, TOGETHER, digested, heads, keys, lane_heads,
+    unfinished, without_bodies,
 };
 use super::{
     accounts, changes, claim, endings, executions, gates, lanes, lines, pending, receipts, receivers,
@@ -53,16 +53,15 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
     let id = || Value::from(probe.execution.to_bytes().to_vec());
     let automation = || Value::from(probe.automation.to_string());
     let first = || Value::from(probe.seqs.first().copied().unwrap_or(0));
-    let (seqs, many) = (|| keys(&probe.seqs), probe.seqs.len());
-    let among = || keys_among(backend, &probe.seqs);
+    let (seqs, many) = (|| keys(backend, &probe.seqs), probe.seqs.len());
     let head = |lane: &i64| lane_heads(backend, *lane, Turn::Execution.code(), 100);
     let lane_heads = probe.lanes.iter().map(head).collect::<Vec<_>>().join(TOGETHER);
     let lane = vec![account(), automation(), 1_i64.into(), probe.webhook.to_string().into()];
     let line = || vec![probe.webhook.to_string().into(), probe.record.as_str().into()];
-    let marking = [vec![1_i64.into(), now(), now()], among()].concat();
+    let marking = [vec![1_i64.into(), now(), now()], seqs()].concat();
     let row = [vec![first(), account()], vec![1_i64.into(); 13]].concat();
     let cuts: Vec<i64> = (0..walk::CUTS_AT_ONCE).collect();
-    let places = |digest: i64| [vec![digest.into(), i64::MAX.into(), limit()], keys(&cuts)].concat();
+    let places = |digest: i64| [vec![digest.into(), i64::MAX.into(), limit()], keys(backend, &cuts)].concat();
     let trace = || places(probe.trace.key(&probe.account));
     let record = || places(record::key(&probe.account, &probe.record));
     let (failed, behind) =
@@ -79,21 +78,21 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("number of a lane", lanes::ONE.into(), lane),
         ("heads of lanes", lane_heads, vec![]),
         ("mark as claimed", claim::marking(backend, many), marking),
-        ("load what was claimed", executions::loading(backend, many), among()),
-        ("where claims stand", claim::standing(backend, many), among()),
+        ("load what was claimed", executions::loading(backend, many), seqs()),
+        ("where claims stand", claim::standing(backend, many), seqs()),
         ("next due of an account", NEXT_DUE.into(), vec![account()]),
         ("accounts that are due", DUE_ACCOUNTS.into(), vec![now(), limit()]),
         ("next wake", NEXT_WAKE.into(), vec![]),
-        ("pending by key", pending::selecting(backend, many, pending::held(backend)), among()),
+        ("pending by key", pending::selecting(backend, many, pending::held(backend)), seqs()),
         ("update pending", pending::UPDATE.into(), row),
-        ("delete pending", pending::deleting(backend, many), [vec![1_i64.into()], among()].concat()),
+        ("delete pending", pending::deleting(backend, many), [vec![1_i64.into()], seqs()].concat()),
         ("next lease", NEXT_LEASE.into(), vec![]),
         ("expired leases", EXPIRED.into(), vec![now(), limit()]),
         ("reached by a marker", REACHED.into(), vec![account(), automation(), 1_i64.into(), limit()]),
         ("place of an execution", SEQ_OF.into(), vec![account(), id()]),
         ("page of executions", PAGE.into(), vec![account(), id(), vec![0_u8; 16].into(), limit()]),
-        ("places of a trace", digested(Digest::Trace, cuts.len()), trace()),
-        ("places of a record", digested(Digest::Record, cuts.len()), record()),
+        ("places of a trace", digested(backend, Digest::Trace, cuts.len()), trace()),
+        ("places of a record", digested(backend, Digest::Record, cuts.len()), record()),
         (
             "ends that are no success",
             ENDED.into(),
@@ -102,8 +101,8 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("what is ready", unfinished(backend, &ready), behind()),
         ("what is due later", unfinished(backend, &[Stream::Later]), behind()),
         ("what is under way", unfinished(backend, &[Stream::Claimed]), behind()),
-        ("overtake ends", endings::overtaking(many), seqs()),
-        ("executions by place", without_bodies(many), seqs()),
+        ("overtake ends", endings::overtaking(backend, many), seqs()),
+        ("executions by place", without_bodies(backend, many), seqs()),
         ("ends of the executions", ENDS_OF_EXECUTIONS.into(), vec![]),
         ("shortest history", sql::SHORTEST_HISTORY.into(), vec!["".into(), limit()]),
         ("histories", sql::histories(1), vec![account()]),
@@ -111,17 +110,17 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
         ("last shelf", sql::LAST_SHELF.into(), vec![]),
         ("first from a place on", sql::FIRST_PLACE.into(), vec![first()]),
         ("ends of places", sql::ENDED_PLACES.into(), vec![first(), 512_i64.into()]),
-        ("owners", sql::owners(many), seqs()),
-        ("delete executions", retention::deleting("execution", many), seqs()),
-        ("delete ends", retention::deleting("ending", many), seqs()),
-        ("delete attempts", retention::deleting("attempt", many), seqs()),
+        ("owners", sql::owners(backend, many), seqs()),
+        ("delete executions", retention::deleting(backend, "execution", many), seqs()),
+        ("delete ends", retention::deleting(backend, "ending", many), seqs()),
+        ("delete attempts", retention::deleting(backend, "attempt", many), seqs()),
         ("next lanes", lanes::NEXT.into(), vec![0_i64.into(), limit()]),
         ("lanes under way", lanes::UNDER_WAY.into(), vec![account()]),
         ("lanes waited in", lanes::WAITS_IN.into(), vec![probe.lanes.first().copied().unwrap_or(0).into()]),
         ("oldest receipts", OLDEST_RECEIPTS.into(), vec![limit()]),
-        ("ends", endings::selecting(many), seqs()),
+        ("ends", endings::selecting(backend, many), seqs()),
         ("attempts of one", endings::selecting_attempts(), vec![first()]),
-        ("attempts counted", endings::counting_attempts(many), seqs()),
+        ("attempts counted", endings::counting_attempts(backend, many), seqs()),
         ("attempts told briefly", endings::selecting_briefly(backend, many), seqs()),
         ("newest change", changes::newest(backend).into(), vec![]),
         ("whose changes", changes::WHOSE.into(), vec![first(), 1_000_i64.into(), limit()]),
@@ -131,11 +130,11 @@ pub fn hot_statements(backend: Backend, probe: &Probe) -> Vec<(&'static str, Str
             vec![first(), 1_000_i64.into(), account(), limit()],
         ),
         ("oldest changes", changes::OLDER.into(), vec![now(), limit()]),
-        ("last attempts of deliveries", endings::last_numbers(many), seqs()),
-        ("ends held", endings::holding(many, sql::locked(backend)), seqs()),
+        ("last attempts of deliveries", endings::last_numbers(backend, many), seqs()),
+        ("ends held", endings::holding(backend, many, sql::locked(backend)), seqs()),
         ("who stands in a line", lines::occupying(1), [vec![account()], line()].concat()),
-        ("who comes to a line", lines::coming(many), seqs()),
-        ("who leaves a line", lines::leaving(many), seqs()),
+        ("who comes to a line", lines::coming(backend, many), seqs()),
+        ("who leaves a line", lines::leaving(backend, many), seqs()),
         (
             "whose turn it is",
             lines::CALL.into(),

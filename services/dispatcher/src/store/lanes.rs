@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, AutomationId};
-use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::{Result, Store, accounts, gates, sql, whole};
@@ -161,9 +160,9 @@ impl Store {
             }
         }
         let idle: Vec<i64> = stopped.iter().copied().filter(|lane| !used.contains(lane)).collect();
-        for piece in chunks(&idle, tx.backend(), 1) {
-            let delete = format!("DELETE FROM lane WHERE lane IN ({})", sql::list(piece.len(), 1));
-            tx.execute(&delete, sql::keys(piece)).await?;
+        for piece in sql::pieces(&idle, tx.backend()) {
+            let delete = format!("DELETE FROM lane WHERE lane {}", sql::among(tx.backend(), piece.len(), 1));
+            tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
         }
         tx.commit().await?;
         Ok(idle.len())

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::Value;
 use sluice_domain::{AccountId, Timestamp, WebhookId};
 use sluice_storage::rows::{chunks, placeholders};
-use sluice_storage::{Query, Row, StorageError, Transaction};
+use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
 use super::{Result, executions, sql};
 use crate::change::{Change, Changes, Then, What};
@@ -14,7 +14,17 @@ use crate::line::{IN_LINE, Key, Lines};
 use crate::quota::AccountQuota;
 use crate::turn::Turn;
 
-const WIDTH: usize = 5;
+const INSERTION: Insertion<5> = Insertion::new(
+    "line",
+    [
+        Column::int("seq"),
+        Column::text("account"),
+        Column::text("webhook"),
+        Column::text("record"),
+        Column::int("place"),
+    ],
+    "",
+);
 
 /// Whoever comes next in a line is ready: `account, webhook, record`, the time of those in line.
 pub(super) const CALL: &str = "UPDATE pending SET due_at = 0 WHERE due_at = $4 AND seq = (SELECT seq FROM line WHERE account = $1 \
@@ -29,14 +39,14 @@ pub(super) fn occupying(lines: usize) -> String {
 }
 
 /// Of that many those who are on the way to a line: keys.
-pub(super) fn coming(rows: usize) -> String {
-    let list = sql::list(rows, 1);
-    format!("SELECT seq, webhook, record FROM line WHERE seq IN ({list}) AND place IS NULL ORDER BY seq")
+pub(super) fn coming(backend: Backend, rows: usize) -> String {
+    let among = sql::among(backend, rows, 1);
+    format!("SELECT seq, webhook, record FROM line WHERE seq {among} AND place IS NULL ORDER BY seq")
 }
 
 /// That many are over: keys.
-pub(super) fn leaving(rows: usize) -> String {
-    format!("DELETE FROM line WHERE seq IN ({}) RETURNING account, webhook, record", sql::list(rows, 1))
+pub(super) fn leaving(backend: Backend, rows: usize) -> String {
+    format!("DELETE FROM line WHERE seq {} RETURNING account, webhook, record", sql::among(backend, rows, 1))
 }
 
 /// Somebody in a line, or on the way there.
@@ -83,20 +93,12 @@ pub(super) async fn insert(tx: &Transaction, account: &AccountId, rows: &[Comer]
         return Ok(());
     }
     let places = executions::places(tx, rows.len()).await?;
-    let rows: Vec<(&Comer, i64)> = rows.iter().zip(places).collect();
-    for piece in chunks(&rows, tx.backend(), WIDTH) {
-        let insert = format!(
-            "INSERT INTO line (seq, account, webhook, record, place) VALUES {}",
-            placeholders(piece.len(), WIDTH, 1)
-        );
-        let columns = |(row, place): &(&Comer, i64)| -> [Value; WIDTH] {
-            let place = (!row.delayed).then_some(*place);
-            let (webhook, record) = (row.key.webhook.to_string(), row.key.record.as_str());
-            [row.seq.into(), account.as_str().into(), webhook.into(), record.into(), place.into()]
-        };
-        tx.execute(&insert, piece.iter().flat_map(columns).collect()).await?;
-    }
-    Ok(())
+    let columns = |(row, place): (&Comer, i64)| -> [Value; 5] {
+        let place = (!row.delayed).then_some(place);
+        let (webhook, record) = (row.key.webhook.to_string(), row.key.record.as_str());
+        [row.seq.into(), account.as_str().into(), webhook.into(), record.into(), place.into()]
+    };
+    INSERTION.run(tx, rows.iter().zip(places).map(columns).collect()).await.map(drop)
 }
 
 /// The delivery that an execution stands at now comes to its line, or to the delay before it. If it must wait there, it is not ready
@@ -124,8 +126,8 @@ pub(super) async fn join_due(
     due: &[i64],
     changes: &mut Changes,
 ) -> Result<()> {
-    for piece in chunks(due, tx.backend(), 1) {
-        for row in tx.all(&coming(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(due, tx.backend()) {
+        for row in tx.all(&coming(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await? {
             let (seq, key): (i64, Key) = (row.get("seq")?, key(&row)?);
             let until = occupied(tx, account, std::slice::from_ref(&key)).await?.join(key);
             let place = executions::places(tx, 1).await?.pop();
@@ -149,8 +151,8 @@ pub(super) async fn leave<'a>(
     changes: &mut Changes,
 ) -> Result<()> {
     let mut left: BTreeSet<(String, Key)> = BTreeSet::new();
-    for piece in chunks(over, tx.backend(), 1) {
-        for row in tx.all(&leaving(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(over, tx.backend()) {
+        for row in tx.all(&leaving(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await? {
             left.insert((row.get("account")?, key(&row)?));
         }
     }

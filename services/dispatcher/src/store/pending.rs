@@ -1,11 +1,15 @@
 //! The `pending` rows: the working set. A row is waiting until it gets a token, and waiting again when it gives it back.
 
 use sea_orm::Value;
+use sluice_domain::Timestamp;
 use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
-use super::{Result, lanes, sql};
+use super::{Result, accounts, endings, lanes, lines, sql};
+use crate::change::Changes;
 use crate::gate::Lane;
 use crate::pending::{Flat, Pending, Stage};
+use crate::quota::AccountQuota;
+use crate::transition::Ending;
 
 const WIDTH: usize = 15;
 
@@ -51,9 +55,28 @@ pub(super) async fn update(tx: &Transaction, row: &Pending) -> Result<()> {
 pub(super) async fn delete(tx: &Transaction, seqs: &[i64]) -> Result<()> {
     for piece in sql::pieces(seqs, tx.backend()) {
         let delete = format!("DELETE FROM pending WHERE seq {}", sql::among(tx.backend(), piece.len(), 1));
-        tx.execute(&delete, sql::keys_among(tx.backend(), piece)).await?;
+        tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
     }
     Ok(())
+}
+
+/// Ends what waits of a locked account: the ends are on record, the rows gone, their lines left, and the account counts them no more.
+pub(super) async fn end_waiting(
+    tx: &Transaction,
+    quota: &mut AccountQuota,
+    ends: &[Ending],
+    now: Timestamp,
+    changes: &mut Changes,
+) -> Result<()> {
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let seqs: Vec<i64> = ends.iter().map(|ending| ending.seq).collect();
+    endings::insert(tx, ends).await?;
+    delete(tx, &seqs).await?;
+    lines::leave(tx, &seqs, [&mut *quota], now, changes).await?;
+    quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
+    accounts::save(tx, [&*quota]).await
 }
 
 /// Deletes that many rows if they are held under a token: `token`, keys.
@@ -66,7 +89,7 @@ pub(super) async fn delete_held(tx: &Transaction, token: i64, seqs: &[i64]) -> R
     let mut deleted = 0;
     for piece in sql::pieces(seqs, tx.backend()) {
         let mut values: Vec<Value> = vec![token.into()];
-        values.extend(sql::keys_among(tx.backend(), piece));
+        values.extend(sql::keys(tx.backend(), piece));
         deleted += tx.execute(&deleting(tx.backend(), piece.len()), values).await?;
     }
     Ok(usize::try_from(deleted).is_ok_and(|deleted| deleted == seqs.len()))
@@ -106,7 +129,7 @@ async fn select(query: &impl Query, seqs: &[i64], lock: &str) -> Result<Vec<(Pen
     let mut found = Vec::with_capacity(seqs.len());
     for piece in sql::pieces(&seqs, query.backend()) {
         let select = selecting(query.backend(), piece.len(), lock);
-        for row in query.all(&select, sql::keys_among(query.backend(), piece)).await? {
+        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
             found.push((read(&row)?, lanes::read(&row)?));
         }
     }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sluice_domain::{AccountId, ExecutionId, Span};
-use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::finish::{Outgoing, stop};
@@ -107,12 +106,12 @@ impl Store {
 /// The ids and trace contexts of executions by their keys.
 async fn traces(tx: &Transaction, seqs: &[i64]) -> Result<HashMap<i64, (ExecutionId, String)>> {
     let mut traces = HashMap::with_capacity(seqs.len());
-    for piece in chunks(seqs, tx.backend(), 1) {
+    for piece in sql::pieces(seqs, tx.backend()) {
         let select = format!(
-            "SELECT seq, id, traceparent FROM execution WHERE seq IN ({})",
-            sql::list(piece.len(), 1)
+            "SELECT seq, id, traceparent FROM execution WHERE seq {}",
+            sql::among(tx.backend(), piece.len(), 1)
         );
-        for row in tx.all(&select, sql::keys(piece)).await? {
+        for row in tx.all(&select, sql::keys(tx.backend(), piece)).await? {
             let id: Vec<u8> = row.get("id")?;
             let id = id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
             traces.insert(row.get("seq")?, (ExecutionId::from_bytes(id), row.get("traceparent")?));

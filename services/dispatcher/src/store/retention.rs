@@ -140,8 +140,9 @@ impl Store {
         let stands = |seq: &i64, at: &Timestamp| !waiting.contains(seq) && ended.get(seq) == Some(at);
         let gone: Vec<i64> = gone.iter().filter(|(seq, at)| stands(seq, at)).map(|(seq, _)| *seq).collect();
         for table in ["attempt", "ending", "execution"] {
-            for piece in chunks(&gone, tx.backend(), 1) {
-                tx.execute(&deleting(table, piece.len()), sql::keys(piece)).await?;
+            for piece in sql::pieces(&gone, tx.backend()) {
+                let delete = deleting(tx.backend(), table, piece.len());
+                tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
             }
         }
         tx.commit().await?;
@@ -188,9 +189,10 @@ impl Store {
             return Ok(0);
         }
         let tx = self.database.write("prune_receipts").await?;
-        for piece in chunks(&old, tx.backend(), 1) {
-            let delete = format!("DELETE FROM receipt WHERE receipt IN ({})", sql::list(piece.len(), 1));
-            tx.execute(&delete, sql::keys(piece)).await?;
+        for piece in sql::pieces(&old, tx.backend()) {
+            let delete =
+                format!("DELETE FROM receipt WHERE receipt {}", sql::among(tx.backend(), piece.len(), 1));
+            tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
         }
         tx.commit().await?;
         Ok(old.len())
@@ -209,9 +211,9 @@ async fn hold(tx: &Transaction, seqs: &[i64]) -> Result<Vec<i64>> {
         return Ok(seqs.to_vec());
     }
     let mut held = Vec::with_capacity(seqs.len());
-    for piece in chunks(seqs, tx.backend(), 1) {
-        for row in tx.all(&endings::holding(piece.len(), " FOR UPDATE SKIP LOCKED"), sql::keys(piece)).await?
-        {
+    for piece in sql::pieces(seqs, tx.backend()) {
+        let select = endings::holding(tx.backend(), piece.len(), " FOR UPDATE SKIP LOCKED");
+        for row in tx.all(&select, sql::keys(tx.backend(), piece)).await? {
             held.push(row.at(0)?);
         }
     }
@@ -222,8 +224,9 @@ async fn hold(tx: &Transaction, seqs: &[i64]) -> Result<Vec<i64>> {
 /// Whose executions these are.
 async fn owners(query: &impl Query, seqs: &[i64]) -> Result<HashMap<i64, String>> {
     let mut found = HashMap::with_capacity(seqs.len());
-    for piece in chunks(seqs, query.backend(), 1) {
-        for row in query.all(&sql::owners(piece.len()), sql::keys(piece)).await? {
+    for piece in sql::pieces(seqs, query.backend()) {
+        let select = sql::owners(query.backend(), piece.len());
+        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
             found.insert(row.at(0)?, row.at(1)?);
         }
     }
@@ -245,8 +248,8 @@ async fn keeps(query: &impl Query, owners: &HashMap<i64, String>) -> Result<Keep
 }
 
 /// Deletes that many executions' rows of a table: keys.
-pub(super) fn deleting(table: &str, executions: usize) -> String {
-    format!("DELETE FROM {table} WHERE seq IN ({})", sql::list(executions, 1))
+pub(super) fn deleting(backend: Backend, table: &str, executions: usize) -> String {
+    format!("DELETE FROM {table} WHERE seq {}", sql::among(backend, executions, 1))
 }
 
 fn place(row: &Row) -> Result<(i64, Timestamp)> {

@@ -7,7 +7,7 @@ use sluice_storage::{Backend, Query, StorageError, rows};
 use super::Result;
 use crate::turn::Turn;
 
-/// `$start, $start+1, …`: the inside of an `IN (…)` of this length.
+/// `$start, $start+1, …`: the inside of an `IN (…)` of this length; for keys that are numbers see [`among`].
 pub(super) fn list(length: usize, start: usize) -> String {
     let mut text = String::with_capacity(length * 5);
     for at in start..start + length {
@@ -30,9 +30,9 @@ pub(super) fn among(backend: Backend, keys: usize, start: usize) -> String {
 }
 
 /// The parameters of [`among`].
-pub(super) fn keys_among(backend: Backend, seqs: &[i64]) -> Vec<Value> {
+pub(super) fn keys(backend: Backend, seqs: &[i64]) -> Vec<Value> {
     match backend {
-        Backend::Sqlite => keys(seqs),
+        Backend::Sqlite => seqs.iter().map(|seq| Value::from(*seq)).collect(),
         Backend::Postgres => vec![Value::from(seqs.to_vec())],
     }
 }
@@ -57,11 +57,6 @@ pub(super) const fn locked(backend: Backend) -> &'static str {
         Backend::Sqlite => "",
         Backend::Postgres => " FOR UPDATE",
     }
-}
-
-/// Keys as parameters.
-pub(super) fn keys(seqs: &[i64]) -> Vec<Value> {
-    seqs.iter().map(|seq| Value::from(*seq)).collect()
 }
 
 /// The oldest ready work of an account and turn: `account, turn, limit`.
@@ -151,9 +146,9 @@ pub(super) const PAGE: &str = concat!(
 );
 
 /// That many executions without their bodies: keys. Not by account, too: SQLite would take that one's index and walk all it has.
-pub(super) fn without_bodies(executions: usize) -> String {
-    let list = list(executions, 1);
-    format!(concat!("SELECT ", without_bodies!(), ", account FROM execution WHERE seq IN ({})"), list)
+pub(super) fn without_bodies(backend: Backend, executions: usize) -> String {
+    let among = among(backend, executions, 1);
+    format!(concat!("SELECT ", without_bodies!(), ", account FROM execution WHERE seq {}"), among)
 }
 
 /// How many bits of a place lie within one cut of the indexes that are cut, as the schema has it.
@@ -169,14 +164,14 @@ pub(super) enum Digest {
 }
 
 /// The places that a digest stands for in that many cuts of its index, newest first, before a place: `digest, before, limit`, cuts.
-pub(super) fn digested(of: Digest, cuts: usize) -> String {
+pub(super) fn digested(backend: Backend, of: Digest, cuts: usize) -> String {
     let column = match of {
         Digest::Trace => "trace",
         Digest::Record => "record",
     };
-    let cuts = list(cuts, 4);
+    let among = among(backend, cuts, 4);
     format!(
-        "SELECT seq FROM execution WHERE (seq >> 9) IN ({cuts}) AND {column} = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+        "SELECT seq FROM execution WHERE (seq >> 9) {among} AND {column} = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
     )
 }
 
@@ -286,6 +281,6 @@ pub(super) const ENDED_PLACES: &str =
     "SELECT seq, at FROM ending WHERE seq >= $1 AND seq < $2 ORDER BY seq, number";
 
 /// Whose that many executions are: keys.
-pub(super) fn owners(executions: usize) -> String {
-    format!("SELECT seq, account FROM execution WHERE seq IN ({})", list(executions, 1))
+pub(super) fn owners(backend: Backend, executions: usize) -> String {
+    format!("SELECT seq, account FROM execution WHERE seq {}", among(backend, executions, 1))
 }

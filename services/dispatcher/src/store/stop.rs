@@ -4,7 +4,7 @@ use sea_orm::Value;
 use sluice_domain::{AccountId, AutomationId};
 use sluice_storage::{Query, StorageError, Transaction};
 
-use super::{Result, Store, accounts, endings, gates, lines, pending, sql, whole};
+use super::{Result, Store, accounts, gates, pending, sql, whole};
 use crate::change::Changes;
 use crate::execution::End;
 use crate::gate::Subject;
@@ -84,21 +84,16 @@ impl Store {
         let now = tx.now().await?;
         let reached = reached(&tx, account, automation, marker).await?;
         let more = i64::try_from(reached.len()).unwrap_or(i64::MAX) >= STOPPED_AT_ONCE;
-        let ended: Vec<_> = reached.iter().map(|row| row.ending(End::deactivated(), now)).collect();
-        let seqs: Vec<i64> = reached.iter().map(|row| row.seq).collect();
+        let ends: Vec<_> = reached.iter().map(|row| row.ending(End::deactivated(), now)).collect();
         let mut changes = Changes::default();
         reached.iter().for_each(|row| changes.add(account, row.ended()));
-        endings::insert(&tx, &ended).await?;
-        pending::delete(&tx, &seqs).await?;
+        if let Some(quota) = quotas.get_mut(account) {
+            pending::end_waiting(&tx, quota, &ends, now, &mut changes).await?;
+        }
         if !more {
             let update =
                 "UPDATE gate SET unswept = 0 WHERE account = $1 AND kind = 'AUTOMATION' AND subject = $2";
             tx.execute(update, key()).await?;
-        }
-        lines::leave(&tx, &seqs, quotas.values_mut(), now, &mut changes).await?;
-        if let Some(quota) = quotas.get_mut(account) {
-            quota.waiting -= i64::try_from(seqs.len()).unwrap_or(0);
-            accounts::save(&tx, [&*quota]).await?;
         }
         self.commit(tx, &changes, now).await?;
         Ok(Stopped { generation: marker, more })

@@ -79,21 +79,6 @@ impl Store {
         rows.iter().map(parse).collect()
     }
 
-    /// Closes or opens the gate of a webhook, unless a later revision did already. Says whether it changed.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn put_webhook_gate(
-        &self,
-        account: &AccountId,
-        webhook: WebhookId,
-        revision: i64,
-        closed: bool,
-    ) -> Result<bool> {
-        let standing = if closed { Standing::DisabledByHand } else { Standing::Enabled };
-        self.put_webhook(account, webhook, revision, standing).await
-    }
-
     /// Takes the registry's word for how a webhook stands, unless a later revision's is known: its gate is closed while it is disabled
     /// by hand, and what waits for it fails once the system has disabled it. Says whether anything changed.
     ///

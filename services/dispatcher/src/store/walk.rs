@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
-use sluice_storage::rows::chunks;
 use sluice_storage::{Query, Reader, Row, StorageError};
 
 use super::sql::{self, Digest, Stream};
@@ -101,11 +100,11 @@ impl<'a> Walk<'a> {
                 let oldest_cut = (newest_cut - CUTS_AT_ONCE + 1).max(*oldest);
                 let mut found: Vec<(i64, PageKey)> = Vec::new();
                 let asked: Vec<i64> = (oldest_cut..=newest_cut).rev().collect();
-                for piece in chunks(&asked, reader.backend(), 1) {
+                for piece in sql::pieces(&asked, reader.backend()) {
                     let left = wanted - i64::try_from(found.len()).unwrap_or(wanted);
                     let mut values = vec![(*key).into(), (*before).into(), left.into()];
-                    values.extend(sql::keys(piece));
-                    let rows = reader.all(&sql::digested(*of, piece.len()), values).await?;
+                    values.extend(sql::keys(reader.backend(), piece));
+                    let rows = reader.all(&sql::digested(reader.backend(), *of, piece.len()), values).await?;
                     found.extend(rows.iter().map(by_place).collect::<Result<Vec<_>>>()?);
                 }
                 *cuts += newest_cut - oldest_cut + 1;

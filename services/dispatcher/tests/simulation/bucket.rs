@@ -6,7 +6,7 @@ use sluice_domain::{Entitlements, Rate, Timestamp};
 
 /// A cell every so many nanoseconds, so many of them at once.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
+pub(crate) struct Bucket {
     rate: Option<Rate>,
     cell: i128,
     burst: i128,
@@ -25,17 +25,17 @@ pub(crate) struct Budget {
     month: i32,
 }
 
-fn nanos(at: Timestamp) -> i128 {
+pub(crate) fn nanos(at: Timestamp) -> i128 {
     i128::from(at.as_micros()) * 1_000
 }
 
-fn month(at: Timestamp) -> i32 {
+pub(crate) fn month(at: Timestamp) -> i32 {
     let at = at.to_datetime().unwrap();
     at.year() * 12 + i32::try_from(at.month()).unwrap()
 }
 
 impl Bucket {
-    fn change(&mut self, rate: Rate, now: Timestamp) {
+    pub(crate) fn change(&mut self, rate: Rate, now: Timestamp) {
         if self.rate.replace(rate) == Some(rate) {
             return;
         }
@@ -48,11 +48,11 @@ impl Bucket {
         self.tat = nanos(now) + used.min(self.burst) * self.cell;
     }
 
-    fn admits(&self, now: Timestamp) -> bool {
+    pub(crate) fn admits(&self, now: Timestamp) -> bool {
         self.cell > 0 && self.tat.max(nanos(now)) + self.cell <= nanos(now) + self.burst * self.cell
     }
 
-    fn take(&mut self, now: Timestamp) {
+    pub(crate) fn take(&mut self, now: Timestamp) {
         self.tat = self.tat.max(nanos(now)) + self.cell;
     }
 }

@@ -136,7 +136,7 @@ pub(crate) async fn all_that_is_not_over_is_cancelled_in_steps_and_nothing_that_
 pub(crate) async fn what_is_paused_for_a_reason_is_cancelled_and_nothing_else(house: &House) {
     house.entitle(unlimited(1)).await;
     house.queue(&[event("a", vec![run(1, 1), run(1, 2), run(2, 1)])]).await;
-    house.store.put_webhook_gate(&house.acme, super::makers::webhook(1), 1, true).await.unwrap();
+    house.put_gate(super::makers::webhook(1), 1, true).await;
     let paused = Filter {
         pause_reason: Some(PauseReason::WebhookDisabled),
         automation: Some(automation(1)),

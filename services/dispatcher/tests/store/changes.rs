@@ -184,7 +184,7 @@ pub(crate) async fn a_closed_gate_is_one_line_however_much_waits(house: &House) 
     let told = pauses.since(&Pauses::default());
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(matches!(told[0], (Before::Automations, Some((PauseReason::Quota, Some(_))))), "{told:?}");
-    assert!(house.store.put_webhook_gate(&house.acme, webhook(1), 1, true).await.unwrap());
+    assert!(house.put_gate(webhook(1), 1, true).await);
     let (_, more) = house.store.pauses(&house.acme).await.unwrap();
     let disabled = (Before::Webhook(webhook(1)), Some((PauseReason::WebhookDisabled, None)));
     assert_eq!(more.since(&pauses), [disabled]);

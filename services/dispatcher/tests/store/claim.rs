@@ -66,7 +66,7 @@ pub(crate) async fn gated_lanes_are_skipped_untouched_and_open_ones_merge_by_acc
     let made: Vec<NewEvent> =
         (0..12_u8).map(|at| event(&format!("e{at}"), vec![run(1 + at % 2, 1 + at % 3)])).collect();
     let ids = house.queue(&made).await;
-    house.store.put_webhook_gate(&house.acme, webhook(2), 1, true).await.unwrap();
+    house.put_gate(webhook(2), 1, true).await;
     let gated = "SELECT count(*) FROM pending p JOIN lane l ON l.lane = p.lane WHERE p.token IS NULL AND p.attempt = 1";
     let open: Vec<_> = (0..12).filter(|at| at % 3 != 1).map(|at| ids[at]).collect();
     assert_eq!(claimed(&house.claim(3).await), open[..3]);
@@ -82,7 +82,7 @@ pub(crate) async fn many_open_lanes_merge_in_order(house: &House) {
     let of = |at: i64| NewExecution { generation: at % 120, ..run(1, 1 + u8::from(at % 7 == 0)) };
     let made: Vec<NewEvent> = (0..300).map(|at| event(&format!("e{at}"), vec![of(at)])).collect();
     let ids = house.queue(&made).await;
-    house.store.put_webhook_gate(&house.acme, webhook(2), 1, true).await.unwrap();
+    house.put_gate(webhook(2), 1, true).await;
     let open: Vec<_> = (0..300).filter(|at| at % 7 != 0).map(|at| ids[at]).collect();
     let mut seen = Vec::new();
     for _ in 0..10 {

@@ -12,6 +12,7 @@ use super::makers::{
     House, ROOMY, advance, attempt, claimed, event, events, ids_of, report, retry, run, secs, steps, success,
     unlimited, webhook,
 };
+use super::ordering::line_of;
 
 const PAUSED: State = State::Paused(PauseReason::WebhookDisabled, None);
 
@@ -143,6 +144,19 @@ pub(crate) async fn the_feed_may_be_faster_than_the_answer_and_neither_is_older_
     let new = event("new", vec![run(1, 1)]);
     house.accept(std::slice::from_ref(&new), ROOMY).await;
     assert_eq!(house.end(new.executions[0].id).await, End::webhook_disabled());
+}
+
+pub(crate) async fn what_it_ends_leaves_its_records_line(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let ids = house.queue(&line_of("1", 3)).await;
+    lose_claimed(house).await;
+    answer(house, 7, Standing::DisabledBySystem(Why::Gone)).await;
+    swept(house).await;
+    assert_eq!(house.end(ids[2]).await, End::webhook_disabled());
+    assert_eq!(house.number("SELECT count(*) FROM line").await, 0);
+    told(house, 8, Standing::Enabled).await;
+    let next = line_of("1", 1).remove(0);
+    assert_eq!(house.start(next.clone()).await.execution, next.executions[0].id, "nobody stands before it");
 }
 
 pub(crate) async fn what_failed_is_brought_back_once_the_webhook_is_enabled_again(house: &House) {

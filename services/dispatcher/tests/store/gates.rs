@@ -19,7 +19,7 @@ fn with_allowance(entitlements: Entitlements, amount: i64) -> Entitlements {
 }
 
 async fn gate(house: &House, number: u8, revision: i64, closed: bool) -> bool {
-    house.store.put_webhook_gate(&house.acme, webhook(number), revision, closed).await.unwrap()
+    house.put_gate(webhook(number), revision, closed).await
 }
 
 pub(crate) async fn a_disabled_webhook_pauses_and_enabling_goes_on_oldest_first(house: &House) {

@@ -252,7 +252,7 @@ pub(crate) async fn what_is_not_over_is_found_however_much_is(house: &House) {
     assert_eq!(shown(house, &paused).await, ready);
     let other = Filter { pause_reason: Some(PauseReason::Plan), ..in_state(StateName::Paused) };
     assert_eq!(shown(house, &other).await, []);
-    house.store.put_webhook_gate(&house.acme, webhook(1), 1, true).await.unwrap();
+    house.put_gate(webhook(1), 1, true).await;
     let disabled = Filter { pause_reason: Some(PauseReason::WebhookDisabled), ..in_state(StateName::Paused) };
     house.advance(secs(60)).await;
     let held = [ready, vec![starts_first, delayed]].concat();

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use sluice_dispatcher::attempt::{Attempt, KeptAnswer, KeptHeader, Verdict};
+use sluice_dispatcher::breaker::Standing;
 use sluice_dispatcher::claim::{Claim, Finish, Lease, Reported};
 use sluice_dispatcher::execution::{End, EndReason, EventSummary, Next, Snapshot, State};
 use sluice_dispatcher::plan::{Delivery, Plan};
@@ -50,6 +51,12 @@ impl House {
     /// Puts entitlements of acme in force.
     pub(crate) async fn entitle(&self, entitlements: Entitlements) {
         assert!(self.store.apply_entitlements(&self.acme, &entitlements).await.unwrap());
+    }
+
+    /// What the registry says of a webhook: disabled by hand, or enabled. Whether that changed anything.
+    pub(crate) async fn put_gate(&self, webhook: WebhookId, revision: i64, closed: bool) -> bool {
+        let standing = by_hand(closed);
+        self.store.put_webhook(&self.acme, webhook, revision, standing).await.unwrap()
     }
 
     pub(crate) async fn accept(&self, events: &[NewEvent], room: usize) -> Accepted {
@@ -314,4 +321,9 @@ pub(crate) fn failure(claim: &Claim) -> Finish {
 /// It was not dialled.
 pub(crate) fn hand_back(claim: &Claim, after: Span) -> Finish {
     report(claim, None, Next::HandBack(after))
+}
+
+/// How a webhook stands that somebody has disabled, or has not.
+pub(crate) const fn by_hand(disabled: bool) -> Standing {
+    if disabled { Standing::DisabledByHand } else { Standing::Enabled }
 }

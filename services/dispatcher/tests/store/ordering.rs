@@ -25,7 +25,7 @@ fn about(record: &str, execution: NewExecution) -> NewEvent {
     event
 }
 
-fn line_of(record: &str, count: usize) -> Vec<NewEvent> {
+pub(crate) fn line_of(record: &str, count: usize) -> Vec<NewEvent> {
     (0..count).map(|_| about(record, ordered(run(1, 1)))).collect()
 }
 
@@ -215,13 +215,13 @@ pub(crate) async fn whoever_waits_for_its_turn_is_not_charged(house: &House) {
 
 pub(crate) async fn a_disabled_webhook_pauses_the_whole_line(house: &House) {
     house.entitle(unlimited(1)).await;
-    house.store.put_webhook_gate(&house.acme, webhook(1), 1, true).await.unwrap();
+    house.put_gate(webhook(1), 1, true).await;
     let line = line_of("1", 2);
     house.queue(&line).await;
     for id in ids(&line) {
         assert!(matches!(house.state(id).await, State::Paused(..)));
     }
-    house.store.put_webhook_gate(&house.acme, webhook(1), 2, false).await.unwrap();
+    house.put_gate(webhook(1), 2, false).await;
     assert_eq!(claimed(&house.claim(ROOMY).await), [ids(&line)[0]]);
 }
 

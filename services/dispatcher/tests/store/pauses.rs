@@ -51,8 +51,7 @@ impl Gate {
             }
             Self::Plan => house.entitle(Entitlements { automations: !closed, ..unlimited(version) }).await,
             Self::WebhookDisabled => {
-                let put = house.store.put_webhook_gate(&house.acme, webhook(1), version, closed).await;
-                assert!(put.unwrap());
+                assert!(house.put_gate(webhook(1), version, closed).await);
             }
             // Nobody closes it: an account of which the registry has not told is behind it.
             Self::EntitlementsUnknown if closed => {}

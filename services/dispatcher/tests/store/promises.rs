@@ -153,9 +153,7 @@ pub(crate) async fn with_a_gate_in_the_middle_and_another_account_beside(house: 
         made.push(event_of(&other, &format!("theirs{at}"), vec![run(1, 1)]));
     }
     let theirs: Vec<ExecutionId> = ids_of(&made).into_iter().skip(2).step_by(3).collect();
-    let gate = async |revision, closed| {
-        house.store.put_webhook_gate(&house.acme, super::makers::webhook(2), revision, closed).await.unwrap()
-    };
+    let gate = async |revision, closed| house.put_gate(super::makers::webhook(2), revision, closed).await;
     gate(1, true).await;
     house.queue(&made).await;
     let (mut watcher, mut started) = (Watcher::default(), 0);

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Datelike as _;
-use sluice_domain::{AccountId, Entitlements, ExecutionId, Rate, Timestamp};
+use sluice_domain::{AccountId, Entitlements, ExecutionId, Timestamp};
+
+use super::simulated::bucket::{Bucket, month};
 
 /// What kind of gate a start passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +25,6 @@ pub(crate) struct Item {
     /// Until when somebody has it.
     pub(crate) held_until: Option<Timestamp>,
     pub(crate) interruptions: u32,
-}
-
-/// A leaky bucket: a cell every `cell` nanoseconds, `burst` of them at once.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    rate: Option<Rate>,
-    cell: i128,
-    burst: i128,
-    tat: i128,
 }
 
 /// One account.
@@ -55,43 +47,6 @@ struct Account {
 /// All accounts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model(BTreeMap<AccountId, Account>);
-
-fn nanos(at: Timestamp) -> i128 {
-    i128::from(at.as_micros()) * 1_000
-}
-
-fn month(at: Timestamp) -> i32 {
-    let at = at.to_datetime().unwrap();
-    at.year() * 12 + i32::try_from(at.month()).unwrap()
-}
-
-impl Bucket {
-    fn change(&mut self, rate: Rate, now: Timestamp) {
-        if self.rate.replace(rate) == Some(rate) {
-            return;
-        }
-        let used = if self.cell > 0 && self.tat > nanos(now) {
-            (self.tat - nanos(now) + self.cell - 1) / self.cell
-        } else {
-            0
-        };
-        let units = i128::from(rate.units);
-        self.burst = i128::from(rate.burst);
-        self.cell =
-            if units > 0 { (i128::from(rate.per.as_micros()) * 1_000 + units - 1) / units } else { 0 };
-        self.tat = nanos(now) + used.min(self.burst) * self.cell;
-    }
-
-    fn admits(&self, now: Timestamp) -> bool {
-        self.cell > 0
-            && self.burst > 0
-            && self.tat.max(nanos(now)) + self.cell <= nanos(now) + self.burst * self.cell
-    }
-
-    fn take(&mut self, now: Timestamp) {
-        self.tat = self.tat.max(nanos(now)) + self.cell;
-    }
-}
 
 impl Account {
     fn roll(&mut self, now: Timestamp) {
@@ -256,7 +211,7 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use sluice_domain::Span;
+    use sluice_domain::{Rate, Span};
 
     use super::*;
 

@@ -108,11 +108,11 @@ pub(crate) async fn a_gate_and_a_full_receiver_hold_back_each_their_own(house: &
         .map(|(at, to)| event(&format!("e{at}"), vec![run(1, to)]))
         .collect();
     let ids = house.queue(&events).await;
-    house.store.put_webhook_gate(&house.acme, webhook(1), 1, true).await.unwrap();
+    house.put_gate(webhook(1), 1, true).await;
     let claim = house.store.claim(&house.acme, share(&[(2, 1)])).await.unwrap();
     assert_eq!(claimed(&claim.claims), [ids[1], ids[2], ids[5]]);
     assert_eq!(claim.held.unwrap().receivers, webhooks(&[2]));
-    house.store.put_webhook_gate(&house.acme, webhook(1), 2, false).await.unwrap();
+    house.put_gate(webhook(1), 2, false).await;
     assert_eq!(claimed(&house.claim(ROOMY).await), [ids[0], ids[3], ids[4]]);
 }
 

@@ -10,7 +10,7 @@ use sluice_dispatcher::store::{Acceptance, Cancelled, NewEvent, NewExecution, Re
 use sluice_domain::{ExecutionId, Span};
 use sluice_storage::Query;
 
-use super::makers::{House, attempt, event_of};
+use super::makers::{House, attempt, by_hand, event_of};
 use super::simulated::schedule::{Deed, Simulation};
 use super::simulated::world::{Answer, Asked, Event, Held, Run};
 
@@ -135,7 +135,8 @@ impl Replay<'_> {
                 assert!(!store.stop(&account, automation, generation).await.unwrap().more, "{line}");
             }
             Deed::Gate(account, webhook, revision, closed) => {
-                assert!(store.put_webhook_gate(&account, webhook, revision, closed).await.unwrap(), "{line}");
+                let standing = by_hand(closed);
+                assert!(store.put_webhook(&account, webhook, revision, standing).await.unwrap(), "{line}");
             }
             Deed::Entitle(account, entitlements) => {
                 assert!(store.apply_entitlements(&account, &entitlements).await.unwrap(), "{line}");
