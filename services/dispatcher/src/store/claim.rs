@@ -165,13 +165,9 @@ impl Store {
     }
 
     async fn mark(&self, tx: &Transaction, seqs: &[i64], now: Timestamp, token: i64) -> Result<()> {
-        for piece in sql::pieces(seqs, tx.backend()) {
-            let until = now.plus(self.lease.length);
-            let mut values = vec![token.into(), now.as_micros().into(), until.as_micros().into()];
-            values.extend(sql::keys(tx.backend(), piece));
-            tx.execute(&marking(tx.backend(), piece.len()), values).await?;
-        }
-        Ok(())
+        let until = now.plus(self.lease.length);
+        let hold = [token.into(), now.as_micros().into(), until.as_micros().into()];
+        sql::execute_of(tx, &hold, seqs, marking).await.map(drop)
     }
 
     /// What is needed to send what was just claimed.
@@ -190,29 +186,26 @@ impl Store {
         let read = executions::whole(tx, account, &unknown).await?;
         executions.extend(read.into_iter().map(|(seq, execution)| (seq, Arc::new(execution))));
         let mut claims = Vec::with_capacity(seqs.len());
-        for piece in sql::pieces(seqs, tx.backend()) {
-            let standing = standing(tx.backend(), piece.len());
-            for row in tx.all(&standing, sql::keys(tx.backend(), piece)).await? {
-                let seq: i64 = row.at(0)?;
-                let vanished = || StorageError::decode("an execution vanished while it was pending");
-                let execution = executions.get(&seq).ok_or_else(vanished)?;
-                claims.push(Claim {
-                    account: account.clone(),
-                    seq,
-                    execution: execution.id,
-                    cause: execution.event.cause,
-                    traceparent: execution.traceparent.clone(),
-                    plan: Arc::clone(&execution.plan),
-                    step: usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?,
-                    attempt: row.at(2)?,
-                    retries: u32::try_from(row.at::<i64>(3)?).map_err(StorageError::decode)?,
-                    ends: row.at(4)?,
-                    started_at: Timestamp::from_micros(row.at(5)?),
-                    token,
-                    claimed_at: now,
-                    troubled: false,
-                });
-            }
+        for row in sql::all_of(tx, seqs, standing).await? {
+            let seq: i64 = row.at(0)?;
+            let vanished = || StorageError::decode("an execution vanished while it was pending");
+            let execution = executions.get(&seq).ok_or_else(vanished)?;
+            claims.push(Claim {
+                account: account.clone(),
+                seq,
+                execution: execution.id,
+                cause: execution.event.cause,
+                traceparent: execution.traceparent.clone(),
+                plan: Arc::clone(&execution.plan),
+                step: usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?,
+                attempt: row.at(2)?,
+                retries: u32::try_from(row.at::<i64>(3)?).map_err(StorageError::decode)?,
+                ends: row.at(4)?,
+                started_at: Timestamp::from_micros(row.at(5)?),
+                token,
+                claimed_at: now,
+                troubled: false,
+            });
         }
         for claim in &mut claims {
             claim.troubled = claim.webhook().is_some_and(|webhook| gates.breaker(webhook).is_some());

@@ -91,10 +91,7 @@ fn inserting_found(rows: usize) -> String {
 
 /// These ends are no longer in force: what they ended is open again, and is not found by them.
 pub(super) async fn overtake(tx: &Transaction, seqs: &[i64]) -> Result<()> {
-    for piece in sql::pieces(seqs, tx.backend()) {
-        tx.execute(&overtaking(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await?;
-    }
-    Ok(())
+    sql::execute_of(tx, &[], seqs, overtaking).await.map(drop)
 }
 
 /// The same of that many executions: keys.
@@ -105,15 +102,7 @@ pub(super) fn overtaking(backend: Backend, executions: usize) -> String {
 
 /// All ends of these executions, of each in order of number.
 pub(super) async fn all(query: &impl Query, seqs: &[i64]) -> Result<Vec<Ending>> {
-    let mut found: Vec<Ending> = Vec::new();
-    for piece in sql::pieces(seqs, query.backend()) {
-        for row in
-            query.all(&selecting(query.backend(), piece.len()), sql::keys(query.backend(), piece)).await?
-        {
-            found.push(read(&row)?);
-        }
-    }
-    Ok(found)
+    sql::all_of(query, seqs, selecting).await?.iter().map(read).collect()
 }
 
 /// The latest end of each of these executions that has one.
@@ -127,14 +116,8 @@ pub(super) async fn latest(query: &impl Query, seqs: &[i64]) -> Result<Vec<Endin
 
 /// The same, held until the end of the transaction: who prunes waits, or went before.
 pub(super) async fn latest_held(tx: &Transaction, seqs: &[i64]) -> Result<Vec<Ending>> {
-    for piece in sql::pieces(seqs, tx.backend()) {
-        if tx.backend() == Backend::Postgres {
-            tx.all(
-                &holding(tx.backend(), piece.len(), sql::locked(tx.backend())),
-                sql::keys(tx.backend(), piece),
-            )
-            .await?;
-        }
+    if tx.backend() == Backend::Postgres {
+        sql::all_of(tx, seqs, |backend, keys| holding(backend, keys, sql::locked(backend))).await?;
     }
     latest(tx, seqs).await
 }
@@ -190,42 +173,22 @@ pub(super) async fn attempts(query: &impl Query, seq: i64) -> Result<Vec<Attempt
 
 /// The attempts of these executions, each with its execution's key, without headers and bodies.
 pub(super) async fn brief_attempts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, Attempt)>> {
-    let mut found = Vec::new();
-    for piece in sql::pieces(seqs, query.backend()) {
-        for row in query
-            .all(&selecting_briefly(query.backend(), piece.len()), sql::keys(query.backend(), piece))
-            .await?
-        {
-            found.push((row.get("seq")?, read_attempt(&row)?));
-        }
-    }
-    Ok(found)
+    let rows = sql::all_of(query, seqs, selecting_briefly).await?;
+    rows.iter().map(|row| Ok((row.get("seq")?, read_attempt(row)?))).collect()
 }
 
 /// How many attempts each of these executions has on record.
 pub(super) async fn attempt_counts(query: &impl Query, seqs: &[i64]) -> Result<Vec<(i64, i64)>> {
-    let mut found = Vec::new();
-    for piece in sql::pieces(seqs, query.backend()) {
-        for row in query
-            .all(&counting_attempts(query.backend(), piece.len()), sql::keys(query.backend(), piece))
-            .await?
-        {
-            found.push((row.at(0)?, row.at(1)?));
-        }
-    }
-    Ok(found)
+    let rows = sql::all_of(query, seqs, counting_attempts).await?;
+    rows.iter().map(|row| Ok((row.at(0)?, row.at(1)?))).collect()
 }
 
 /// The number of the last attempt of each delivery of these executions, by execution and delivery.
 pub(super) async fn last_attempts(query: &impl Query, seqs: &[i64]) -> Result<HashMap<(i64, usize), i64>> {
     let mut found = HashMap::new();
-    for piece in sql::pieces(seqs, query.backend()) {
-        for row in
-            query.all(&last_numbers(query.backend(), piece.len()), sql::keys(query.backend(), piece)).await?
-        {
-            let step = usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?;
-            found.insert((row.at(0)?, step), row.at(2)?);
-        }
+    for row in sql::all_of(query, seqs, last_numbers).await? {
+        let step = usize::try_from(row.at::<i64>(1)?).map_err(StorageError::decode)?;
+        found.insert((row.at(0)?, step), row.at(2)?);
     }
     Ok(found)
 }

@@ -107,16 +107,7 @@ pub(super) async fn at(
     account: &AccountId,
     seqs: &[i64],
 ) -> Result<Vec<(i64, Execution)>> {
-    let mut found = Vec::with_capacity(seqs.len());
-    for piece in sql::pieces(seqs, query.backend()) {
-        let select = sql::without_bodies(query.backend(), piece.len());
-        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
-            if row.get::<String>("account")? == account.as_str() {
-                found.push((row.get("seq")?, read(account, &row, false)?));
-            }
-        }
-    }
-    Ok(found)
+    own(account, &sql::all_of(query, seqs, sql::without_bodies).await?, false)
 }
 
 /// Those of these places that are the account's, whole.
@@ -125,13 +116,15 @@ pub(super) async fn whole(
     account: &AccountId,
     seqs: &[i64],
 ) -> Result<Vec<(i64, Execution)>> {
-    let mut found = Vec::with_capacity(seqs.len());
-    for piece in sql::pieces(seqs, query.backend()) {
-        let select = loading(query.backend(), piece.len());
-        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
-            if row.get::<String>("account")? == account.as_str() {
-                found.push((row.get("seq")?, read(account, &row, true)?));
-            }
+    own(account, &sql::all_of(query, seqs, loading).await?, true)
+}
+
+/// What of these rows is the account's.
+fn own(account: &AccountId, rows: &[Row], with_bodies: bool) -> Result<Vec<(i64, Execution)>> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.get::<String>("account")? == account.as_str() {
+            found.push((row.get("seq")?, read(account, row, with_bodies)?));
         }
     }
     Ok(found)

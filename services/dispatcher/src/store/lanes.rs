@@ -160,10 +160,8 @@ impl Store {
             }
         }
         let idle: Vec<i64> = stopped.iter().copied().filter(|lane| !used.contains(lane)).collect();
-        for piece in sql::pieces(&idle, tx.backend()) {
-            let delete = format!("DELETE FROM lane WHERE lane {}", sql::among(tx.backend(), piece.len(), 1));
-            tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
-        }
+        let delete = |backend, keys| format!("DELETE FROM lane WHERE lane {}", sql::among(backend, keys, 1));
+        sql::execute_of(&tx, &[], &idle, delete).await?;
         tx.commit().await?;
         Ok(idle.len())
     }

@@ -126,17 +126,15 @@ pub(super) async fn join_due(
     due: &[i64],
     changes: &mut Changes,
 ) -> Result<()> {
-    for piece in sql::pieces(due, tx.backend()) {
-        for row in tx.all(&coming(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await? {
-            let (seq, key): (i64, Key) = (row.get("seq")?, key(&row)?);
-            let until = occupied(tx, account, std::slice::from_ref(&key)).await?.join(key);
-            let place = executions::places(tx, 1).await?.pop();
-            tx.execute("UPDATE line SET place = $2 WHERE seq = $1", vec![seq.into(), place.into()]).await?;
-            let Some(until) = until else { continue };
-            let update = "UPDATE pending SET due_at = $2 WHERE seq = $1 RETURNING seq, step";
-            if let Some(row) = tx.one(update, vec![seq.into(), until.as_micros().into()]).await? {
-                changes.add(account, turn(&row, Then::Waits(until))?);
-            }
+    for row in sql::all_of(tx, due, coming).await? {
+        let (seq, key): (i64, Key) = (row.get("seq")?, key(&row)?);
+        let until = occupied(tx, account, std::slice::from_ref(&key)).await?.join(key);
+        let place = executions::places(tx, 1).await?.pop();
+        tx.execute("UPDATE line SET place = $2 WHERE seq = $1", vec![seq.into(), place.into()]).await?;
+        let Some(until) = until else { continue };
+        let update = "UPDATE pending SET due_at = $2 WHERE seq = $1 RETURNING seq, step";
+        if let Some(row) = tx.one(update, vec![seq.into(), until.as_micros().into()]).await? {
+            changes.add(account, turn(&row, Then::Waits(until))?);
         }
     }
     Ok(())
@@ -151,10 +149,8 @@ pub(super) async fn leave<'a>(
     changes: &mut Changes,
 ) -> Result<()> {
     let mut left: BTreeSet<(String, Key)> = BTreeSet::new();
-    for piece in sql::pieces(over, tx.backend()) {
-        for row in tx.all(&leaving(tx.backend(), piece.len()), sql::keys(tx.backend(), piece)).await? {
-            left.insert((row.get("account")?, key(&row)?));
-        }
+    for row in sql::all_of(tx, over, leaving).await? {
+        left.insert((row.get("account")?, key(&row)?));
     }
     if left.is_empty() {
         return Ok(());

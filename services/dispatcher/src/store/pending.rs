@@ -53,11 +53,8 @@ pub(super) async fn update(tx: &Transaction, row: &Pending) -> Result<()> {
 
 /// Deletes rows whose executions ended.
 pub(super) async fn delete(tx: &Transaction, seqs: &[i64]) -> Result<()> {
-    for piece in sql::pieces(seqs, tx.backend()) {
-        let delete = format!("DELETE FROM pending WHERE seq {}", sql::among(tx.backend(), piece.len(), 1));
-        tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
-    }
-    Ok(())
+    let delete = |backend, rows| format!("DELETE FROM pending WHERE seq {}", sql::among(backend, rows, 1));
+    sql::execute_of(tx, &[], seqs, delete).await.map(drop)
 }
 
 /// Ends what waits of a locked account: the ends are on record, the rows gone, their lines left, and the account counts them no more.
@@ -86,12 +83,7 @@ pub(super) fn deleting(backend: Backend, rows: usize) -> String {
 
 /// Deletes rows that are held under a token. Says whether all of them were.
 pub(super) async fn delete_held(tx: &Transaction, token: i64, seqs: &[i64]) -> Result<bool> {
-    let mut deleted = 0;
-    for piece in sql::pieces(seqs, tx.backend()) {
-        let mut values: Vec<Value> = vec![token.into()];
-        values.extend(sql::keys(tx.backend(), piece));
-        deleted += tx.execute(&deleting(tx.backend(), piece.len()), values).await?;
-    }
+    let deleted = sql::execute_of(tx, &[token.into()], seqs, deleting).await?;
     Ok(usize::try_from(deleted).is_ok_and(|deleted| deleted == seqs.len()))
 }
 
@@ -126,14 +118,8 @@ async fn select(query: &impl Query, seqs: &[i64], lock: &str) -> Result<Vec<(Pen
     // One order for all who lock several, over the pieces too.
     let mut seqs = seqs.to_vec();
     seqs.sort_unstable();
-    let mut found = Vec::with_capacity(seqs.len());
-    for piece in sql::pieces(&seqs, query.backend()) {
-        let select = selecting(query.backend(), piece.len(), lock);
-        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
-            found.push((read(&row)?, lanes::read(&row)?));
-        }
-    }
-    Ok(found)
+    let rows = sql::all_of(query, &seqs, |backend, rows| selecting(backend, rows, lock)).await?;
+    rows.iter().map(|row| Ok((read(row)?, lanes::read(row)?))).collect()
 }
 
 fn columns(row: &Pending) -> [Value; WIDTH] {

@@ -106,16 +106,13 @@ impl Store {
 /// The ids and trace contexts of executions by their keys.
 async fn traces(tx: &Transaction, seqs: &[i64]) -> Result<HashMap<i64, (ExecutionId, String)>> {
     let mut traces = HashMap::with_capacity(seqs.len());
-    for piece in sql::pieces(seqs, tx.backend()) {
-        let select = format!(
-            "SELECT seq, id, traceparent FROM execution WHERE seq {}",
-            sql::among(tx.backend(), piece.len(), 1)
-        );
-        for row in tx.all(&select, sql::keys(tx.backend(), piece)).await? {
-            let id: Vec<u8> = row.get("id")?;
-            let id = id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
-            traces.insert(row.get("seq")?, (ExecutionId::from_bytes(id), row.get("traceparent")?));
-        }
+    let select = |backend, executions| {
+        format!("SELECT seq, id, traceparent FROM execution WHERE seq {}", sql::among(backend, executions, 1))
+    };
+    for row in sql::all_of(tx, seqs, select).await? {
+        let id: Vec<u8> = row.get("id")?;
+        let id = id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
+        traces.insert(row.get("seq")?, (ExecutionId::from_bytes(id), row.get("traceparent")?));
     }
     Ok(traces)
 }

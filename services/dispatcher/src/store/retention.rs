@@ -140,10 +140,7 @@ impl Store {
         let stands = |seq: &i64, at: &Timestamp| !waiting.contains(seq) && ended.get(seq) == Some(at);
         let gone: Vec<i64> = gone.iter().filter(|(seq, at)| stands(seq, at)).map(|(seq, _)| *seq).collect();
         for table in ["attempt", "ending", "execution"] {
-            for piece in sql::pieces(&gone, tx.backend()) {
-                let delete = deleting(tx.backend(), table, piece.len());
-                tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
-            }
+            sql::execute_of(&tx, &[], &gone, |backend, keys| deleting(backend, table, keys)).await?;
         }
         tx.commit().await?;
         Ok(gone.len())
@@ -189,11 +186,9 @@ impl Store {
             return Ok(0);
         }
         let tx = self.database.write("prune_receipts").await?;
-        for piece in sql::pieces(&old, tx.backend()) {
-            let delete =
-                format!("DELETE FROM receipt WHERE receipt {}", sql::among(tx.backend(), piece.len(), 1));
-            tx.execute(&delete, sql::keys(tx.backend(), piece)).await?;
-        }
+        let delete =
+            |backend, keys| format!("DELETE FROM receipt WHERE receipt {}", sql::among(backend, keys, 1));
+        sql::execute_of(&tx, &[], &old, delete).await?;
         tx.commit().await?;
         Ok(old.len())
     }
@@ -210,27 +205,17 @@ async fn hold(tx: &Transaction, seqs: &[i64]) -> Result<Vec<i64>> {
     if tx.backend() == Backend::Sqlite {
         return Ok(seqs.to_vec());
     }
-    let mut held = Vec::with_capacity(seqs.len());
-    for piece in sql::pieces(seqs, tx.backend()) {
-        let select = endings::holding(tx.backend(), piece.len(), " FOR UPDATE SKIP LOCKED");
-        for row in tx.all(&select, sql::keys(tx.backend(), piece)).await? {
-            held.push(row.at(0)?);
-        }
-    }
+    let select = |backend, keys| endings::holding(backend, keys, " FOR UPDATE SKIP LOCKED");
+    let rows = sql::all_of(tx, seqs, select).await?;
+    let mut held = rows.iter().map(|row| row.at(0)).collect::<Result<Vec<i64>>>()?;
     held.dedup();
     Ok(held)
 }
 
 /// Whose executions these are.
 async fn owners(query: &impl Query, seqs: &[i64]) -> Result<HashMap<i64, String>> {
-    let mut found = HashMap::with_capacity(seqs.len());
-    for piece in sql::pieces(seqs, query.backend()) {
-        let select = sql::owners(query.backend(), piece.len());
-        for row in query.all(&select, sql::keys(query.backend(), piece)).await? {
-            found.insert(row.at(0)?, row.at(1)?);
-        }
-    }
-    Ok(found)
+    let rows = sql::all_of(query, seqs, sql::owners).await?;
+    rows.iter().map(|row| Ok((row.at(0)?, row.at(1)?))).collect()
 }
 
 /// How long these accounts keep what ended, those that the registry told of.

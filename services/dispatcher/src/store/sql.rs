@@ -2,7 +2,7 @@
 
 use sea_orm::Value;
 use sluice_domain::Timestamp;
-use sluice_storage::{Backend, Query, StorageError, rows};
+use sluice_storage::{Backend, Query, Row, StorageError, Transaction, rows};
 
 use super::Result;
 use crate::turn::Turn;
@@ -49,6 +49,36 @@ pub(super) fn pieces(seqs: &[i64], backend: Backend) -> impl Iterator<Item = &[i
         rest = tail;
         piece
     })
+}
+
+/// The rows of a statement about these keys, a piece of them after another: `statement` words it for so many.
+pub(super) async fn all_of(
+    query: &impl Query,
+    seqs: &[i64],
+    statement: impl Fn(Backend, usize) -> String,
+) -> Result<Vec<Row>> {
+    let backend = query.backend();
+    let mut found = Vec::new();
+    for piece in pieces(seqs, backend) {
+        found.extend(query.all(&statement(backend, piece.len()), keys(backend, piece)).await?);
+    }
+    Ok(found)
+}
+
+/// Executes a statement about these keys likewise, its parameters `before` theirs. Says how many rows it changed.
+pub(super) async fn execute_of(
+    tx: &Transaction,
+    before: &[Value],
+    seqs: &[i64],
+    statement: impl Fn(Backend, usize) -> String,
+) -> Result<u64> {
+    let backend = tx.backend();
+    let mut changed = 0;
+    for piece in pieces(seqs, backend) {
+        let values = [before, &keys(backend, piece)].concat();
+        changed += tx.execute(&statement(backend, piece.len()), values).await?;
+    }
+    Ok(changed)
 }
 
 /// What makes a `SELECT` hold its rows until the end of the transaction; on SQLite the transaction holds everything already.
