@@ -15,7 +15,7 @@ use super::accounts::{Account, Asked, MINE};
 use super::callers::{ISSUER, KID, Mint};
 use super::door::Listener;
 use super::house::House;
-use super::rows::{ROWS, Row};
+use super::rows::{Row, rows};
 use sluice_testkit::Receiver;
 
 const DAY: i64 = 24 * 3_600;
@@ -211,7 +211,7 @@ async fn no_bad_token_opens_any_rpc_at_any_listener() {
 
     let (mut calls, mut accepted) = (0, Vec::new());
     for listener in Listener::ALL {
-        for row in ROWS.iter().filter(|row| row.lets_in(listener).is_some()) {
+        for row in rows().filter(|row| row.lets_in(listener).is_some()) {
             for (what, headers) in &bad {
                 let reply = house.door(listener).call(row.rpc, headers, request(row, &account)).await;
                 calls += 1;
@@ -235,8 +235,7 @@ async fn no_bad_token_opens_any_rpc_at_any_listener() {
 
     // The same made well is let in, wherever anybody is.
     for listener in Listener::ALL {
-        for row in ROWS.iter().filter(|row| row.lets_in(listener).is_some_and(|callers| !callers.is_empty()))
-        {
+        for row in rows().filter(|row| row.lets_in(listener).is_some_and(|callers| !callers.is_empty())) {
             let claims = if row.whose.is_empty() { forge.claims_of_all() } else { forge.claims() };
             let token = format!("Bearer {}", forge.token(&Forge::header(), &claims));
             let fresh = account.fresh(&house, row.needs).await;
