@@ -66,7 +66,7 @@ const BEYOND: &[(&str, &str)] = &[
     ("prune_lanes", "lanes are looked at every ten minutes"),
     ("receiver_limits", "none of the suite's webhooks has limits"),
     ("sweep_webhook", "none of the suite's receivers is gone"),
-    ("prune_grants", "grants are kept as long as receipts are, and looked at every ten minutes"),
+    ("prune_grants", "grants are kept until a day after their period, and looked at every ten minutes"),
     ("prune_receipts", "receipts are kept for an hour at least, and looked at every ten minutes"),
     ("prune_changes", "changes are looked at every ten minutes"),
 ];

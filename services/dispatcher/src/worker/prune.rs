@@ -32,6 +32,8 @@ pub struct Pruned {
     pub executions: usize,
     /// Receipts.
     pub receipts: usize,
+    /// Grants of periods that are over.
+    pub grants: usize,
     /// Lanes of automations that were stopped.
     pub lanes: usize,
 }
@@ -50,8 +52,8 @@ pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
         match shutdown.or(Box::pin(pruning.round())).await {
             None => return,
             Some(Ok(pruned)) if pruned == Pruned::default() => {}
-            Some(Ok(Pruned { executions, receipts, lanes })) => {
-                tracing::info!(executions, receipts, lanes, "pruned what is no longer kept");
+            Some(Ok(Pruned { executions, receipts, grants, lanes })) => {
+                tracing::info!(executions, receipts, grants, lanes, "pruned what is no longer kept");
             }
             Some(Err(error)) => {
                 tracing::warn!(error = %error, cause = ?error, "pruning rests: the database does not answer");
@@ -73,14 +75,9 @@ impl Pruning {
     pub async fn round(&mut self) -> Result<Pruned, StorageError> {
         let executions = self.executions().await?;
         while rested(self.store.prune_changes(self.keeping.changes)).await? {}
-        let mut receipts = 0;
-        loop {
-            match rested(self.store.prune_receipts(self.keeping.receipts)).await? {
-                0 => break,
-                removed => receipts += removed,
-            }
-        }
-        Ok(Pruned { executions, receipts, lanes: self.lanes().await? })
+        let receipts = all(|| self.store.prune_receipts(self.keeping.receipts)).await?;
+        let grants = all(|| self.store.prune_grants()).await?;
+        Ok(Pruned { executions, receipts, grants, lanes: self.lanes().await? })
     }
 
     async fn executions(&self) -> Result<usize, StorageError> {
@@ -106,6 +103,20 @@ impl Pruning {
             }
         }
         Ok(total)
+    }
+}
+
+/// Takes steps until one removes nothing; how much they removed.
+async fn all<F>(step: impl Fn() -> F) -> Result<usize, StorageError>
+where
+    F: Future<Output = Result<usize, StorageError>>,
+{
+    let mut total = 0;
+    loop {
+        match rested(step()).await? {
+            0 => return Ok(total),
+            removed => total += removed,
+        }
     }
 }
 

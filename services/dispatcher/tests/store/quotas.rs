@@ -7,6 +7,7 @@ use sluice_dispatcher::grant::{Grant, GrantError, Units};
 use sluice_dispatcher::pause::Before;
 use sluice_dispatcher::store::{Granted, QuotaSnapshot};
 use sluice_dispatcher::turn::Turn;
+use sluice_dispatcher::worker::{Keeping, Pruning};
 use sluice_domain::{Allowance, Span};
 
 use super::makers::{
@@ -81,9 +82,11 @@ pub(crate) async fn a_grant_ends_with_its_period_and_is_remembered_for_a_day_mor
     assert_eq!(granted(house, 5, "g1").await, Granted::Done, "a repeat over the period's end grants nothing");
     assert_eq!(house.accept(&events("e", 9), ROOMY).await.claims.len(), 2, "the month's own two");
     house.db.time.set(end.plus(Grant::REMEMBERED).minus(Span::from_micros(1))).await;
-    assert_eq!(house.store.prune_grants().await.unwrap(), 0);
+    let keeping = Keeping { receipts: secs(7 * 86_400), changes: secs(7 * 86_400) };
+    let mut pruning = Pruning::new(house.store.clone(), keeping);
+    assert_eq!(pruning.round().await.unwrap().grants, 0);
     house.advance(Span::from_micros(1)).await;
-    assert_eq!(house.store.prune_grants().await.unwrap(), 1);
+    assert_eq!(pruning.round().await.unwrap().grants, 1);
     assert_eq!(granted(house, 5, "g1").await, Granted::Done);
     assert_eq!(quota(house).await.quota.limits.unwrap().allowance.granted, 5, "it is a new one now");
 }
