@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 
 /// What a receiver answered: a complete head, and a body that was read to its end or to the cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code, 200 to 999 (informational answers are passed over).
     pub status: u16,
-    /// The header fields in order of name, names in lower case, values as they came.
-    pub headers: Vec<(String, Vec<u8>)>,
+    /// The header fields, values as they came.
+    pub headers: HeaderMap,
     /// The first bytes of the body as they came on the wire, never inflated; at most [`BodyCaps::keep`].
     pub body: Bytes,
     /// Whether the body was longer than what is kept.

@@ -167,11 +167,7 @@ impl Egress {
         decide_address(remote.ip(), &self.policy)?;
 
         let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect();
+        let headers = std::mem::take(response.headers_mut());
         let mut intake = Intake::new(self.caps);
         let ended = loop {
             match response.chunk().await.map_err(|error| classify(&error))? {

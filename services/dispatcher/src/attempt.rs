@@ -1,5 +1,7 @@
 //! One HTTP try of a delivery: what it meant, and what the history keeps of it.
 
+use std::borrow::Cow;
+
 use sluice_domain::{Span, Timestamp};
 
 use crate::execution::{EndReason, stored_as_text};
@@ -45,7 +47,7 @@ stored_as_text! {
 
 /// A header as the history keeps it: `None` where the value is kept back.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct KeptHeader(pub String, pub Option<String>);
+pub struct KeptHeader(pub Cow<'static, str>, pub Option<String>);
 
 /// What the receiver answered, as far as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

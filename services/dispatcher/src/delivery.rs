@@ -5,6 +5,7 @@ mod trace;
 
 use std::fmt;
 
+use http::header::RETRY_AFTER;
 use sluice_domain::Timestamp;
 use sluice_egress::{Answer, Egress, SendError};
 use sluice_runtime::{Clock, Shutdown};
@@ -128,12 +129,14 @@ fn blank(claim: &Claim) -> Attempt {
 }
 
 fn read(answer: &Answer, target: &Target, now: Timestamp) -> (Outcome, Option<KeptAnswer>) {
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let asked = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    let asked = asked.and_then(|(_, value)| retry_after(&text(value), now));
+    let asked = answer.headers.get(RETRY_AFTER);
+    let asked = asked.and_then(|value| retry_after(&String::from_utf8_lossy(value.as_bytes()), now));
+    let fields = answer.headers.iter();
     let kept = KeptAnswer {
         status: answer.status,
-        headers: kept_head(answer.headers.iter().map(|(name, value)| (name.as_str(), text(value)))),
+        headers: kept_head(
+            fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))),
+        ),
         body: kept_body(&answer.body, &target.credentials()),
         truncated: answer.body_truncated,
     };

@@ -1,5 +1,7 @@
 //! Which headers the history may show. An allow-list: a header nobody vouched for is kept back.
 
+use std::borrow::Cow;
+
 use crate::attempt::KeptHeader;
 
 /// Headers whose values are known to be harmless, in lower case.
@@ -37,12 +39,11 @@ const VALUE_BYTES: usize = 2 * 1024;
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// The headers of an answer as the history keeps them: long values and long heads are cut.
-pub fn kept_head<'a>(headers: impl Iterator<Item = (&'a str, String)>) -> Vec<KeptHeader> {
+pub fn kept_head<'a>(headers: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Vec<KeptHeader> {
     let mut left = HEAD_BYTES;
     let mut head = Vec::new();
-    for (name, mut value) in headers {
-        value.truncate(value.floor_char_boundary(VALUE_BYTES));
-        let header = kept(name, &value);
+    for (name, value) in headers {
+        let header = kept(name, &value[..value.floor_char_boundary(VALUE_BYTES)]);
         let bytes = header.0.len() + header.1.as_ref().map_or(0, String::len);
         if bytes > left {
             break;
@@ -71,9 +72,21 @@ const SHORTEST_SECRET: usize = 6;
 
 /// A header as the history keeps it.
 pub fn kept(name: &str, value: &str) -> KeptHeader {
-    let name = name.to_ascii_lowercase();
-    let harmless = HARMLESS.binary_search(&name.as_str()).is_ok();
-    KeptHeader(name, harmless.then(|| value.to_owned()))
+    match harmless(name) {
+        Some(name) => KeptHeader(Cow::Borrowed(name), Some(value.to_owned())),
+        None => kept_back(name),
+    }
+}
+
+/// A header whose value is nobody's business, whatever its name.
+pub fn kept_back(name: &str) -> KeptHeader {
+    KeptHeader(Cow::Owned(name.to_ascii_lowercase()), None)
+}
+
+/// The name as it stands on the list, if it does.
+fn harmless(name: &str) -> Option<&'static str> {
+    let find = |name: &str| HARMLESS.binary_search(&name).ok().and_then(|at| HARMLESS.get(at)).copied();
+    find(name).or_else(|| find(&name.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -95,7 +108,7 @@ mod tests {
 
     #[test]
     fn long_heads_are_cut() {
-        let long = || ("server", "x".repeat(10_000));
+        let long = || ("server", "x".repeat(10_000).into());
         let head = kept_head(std::iter::repeat_with(long).take(100));
         assert_eq!(head.len(), 7);
         assert_eq!(head[0].1.as_ref().unwrap().len(), VALUE_BYTES);

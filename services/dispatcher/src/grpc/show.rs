@@ -140,7 +140,7 @@ pub(super) fn attempt(attempt: &Attempt) -> wire::Attempt {
 
 fn headers(kept: &[KeptHeader]) -> Vec<wire::Header> {
     let header = |KeptHeader(name, value): &KeptHeader| wire::Header {
-        name: name.clone(),
+        name: name.clone().into_owned(),
         value: value.clone().unwrap_or_default(),
         redacted: value.is_none(),
     };

@@ -36,8 +36,13 @@ impl Targets {
         if let Some(target) = self.known.get(&key).await {
             return Ok(target);
         }
+        // Apart, since it is rare and large, and whoever sends carries what may become of it along.
+        Box::pin(self.ask(key)).await
+    }
+
+    async fn ask(&self, key: (AccountId, WebhookId)) -> Result<Arc<Target>, ResolveError> {
         let before = self.changes.load(Ordering::Acquire);
-        let asked = async { self.registry.resolve(account, webhook).await.map(Arc::new) };
+        let asked = async { self.registry.resolve(&key.0, key.1).await.map(Arc::new) };
         let target = self.known.try_get_with(key.clone(), asked).await.map_err(|error| (*error).clone())?;
         if self.changes.load(Ordering::Acquire) != before {
             // The answer may be older than the change that was just told.
