@@ -23,7 +23,10 @@ const QUEUE: usize = 2_048;
 
 /// The way in; clones share one batcher.
 #[derive(Debug, Clone)]
-pub struct Accepting(BatcherHandle<NewEvent, Result<Acceptance, StorageError>>);
+pub struct Accepting {
+    batcher: BatcherHandle<NewEvent, Result<Acceptance, StorageError>>,
+    slots: Slots,
+}
 
 /// What accepting needs.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ pub struct Means {
 impl Accepting {
     /// Starts it.
     pub fn start(supervisor: &Supervisor, means: Means) -> Self {
-        let may_claim = means.sending.token();
+        let (may_claim, slots) = (means.sending.token(), means.slots.clone());
         let flush = move |events: Vec<NewEvent>| {
             let _held_while_this_closure_lives = &may_claim;
             let means = means.clone();
@@ -57,7 +60,7 @@ impl Accepting {
                 answers
             }
         };
-        Self(Batcher::spawn(supervisor, "accept", BATCH, QUEUE, flush))
+        Self { batcher: Batcher::spawn(supervisor, "accept", BATCH, QUEUE, flush), slots }
     }
 
     /// Accepts one event, durably when it returns.
@@ -71,7 +74,8 @@ impl Accepting {
             record.set("sluice.event.id", event.event.id.clone());
             record.count("sluice.executions.count", event.executions.len());
         });
-        let answer = self.0.submit(event).await;
+        let _coming = self.slots.enter(&event.account, event.executions.len()).await;
+        let answer = self.batcher.submit(event).await;
         failpoint::reach("accept", "answering");
         span.record(|record| match &answer {
             Ok(Ok(acceptance)) => record.set("sluice.accept.outcome", outcome(acceptance)),

@@ -1,6 +1,8 @@
 //! How much may be claimed and not yet reported by this process: a bounded number of seats, of which no account gets more than its
 //! share once they become few, and no receiver more than it answers.
 
+mod entrance;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +13,7 @@ use tokio::sync::{Mutex as Turns, MutexGuard as Turn, Notify};
 use crate::claim::Claim;
 use crate::receiver::{Begun, Held, Openings, Receiver, Seats, Share};
 use crate::store::{AccountLimits, Limited};
+use entrance::{Arrivals, Entrance};
 
 /// The part of all seats that one account may have while more than half are taken.
 const SHARE: usize = 8;
@@ -41,12 +44,14 @@ struct Taken {
     by_account: HashMap<AccountId, Account>,
     /// Receivers for which ready work was left, and when that was seen.
     held: HashMap<AccountId, HashMap<WebhookId, Left>>,
+    entrance: Entrance,
 }
 
 #[derive(Debug, Default)]
 struct Account {
     own: usize,
     receivers: HashMap<WebhookId, Receiver>,
+    arrivals: Arrivals,
 }
 
 /// Work that was left for a receiver.
@@ -120,21 +125,26 @@ impl Slots {
     /// Takes a seat, also beyond the limits: what is claimed has to sit somewhere.
     pub fn take(&self, claim: &Claim) -> Seat {
         let (taken, now) = (&mut *self.taken(), self.0.clock.now());
+        if taken.all == 0 {
+            taken.entrance.pace.begin(now);
+        }
         taken.all += 1;
         if taken.known > KNOWN {
             taken.forget_idle();
         }
-        let account = match taken.by_account.get_mut(&claim.account) {
-            Some(account) => account,
-            None => taken.by_account.entry(claim.account.clone()).or_default(),
-        };
+        let account = taken.account(&claim.account);
+        if account.own == 0 {
+            account.arrivals.pace.begin(now);
+        }
         account.own += 1;
         let receiver = claim.webhook().map(|webhook| {
-            let receiver = account.receivers.entry(webhook).or_insert_with(|| {
-                taken.known += 1;
-                Receiver::default()
-            });
-            (webhook, receiver.take(now))
+            let known = account.receivers.len();
+            let begun = account.receivers.entry(webhook).or_default().take(now);
+            (webhook, begun, account.receivers.len() - known)
+        });
+        let receiver = receiver.map(|(webhook, begun, new)| {
+            taken.known += new;
+            (webhook, begun)
         });
         Seat { slots: self.clone(), account: claim.account.clone(), receiver }
     }
@@ -208,6 +218,10 @@ impl Slots {
 }
 
 impl Taken {
+    fn account(&mut self, name: &AccountId) -> &mut Account {
+        self.by_account.entry(name.clone()).or_default()
+    }
+
     /// Forgets how receivers did to which nothing is under way.
     fn forget_idle(&mut self) {
         self.by_account.retain(|_, account| {
@@ -220,7 +234,7 @@ impl Taken {
 
 impl Account {
     fn is_nothing(&self) -> bool {
-        self.own == 0 && self.receivers.is_empty()
+        self.own == 0 && self.receivers.is_empty() && self.arrivals.is_nothing()
     }
 }
 
@@ -229,8 +243,10 @@ impl Drop for Seat {
         let shared = &self.slots.0;
         let (taken, now) = (&mut *self.slots.taken(), shared.clock.now());
         taken.all = taken.all.saturating_sub(1);
+        taken.entrance.pace.free(now);
         let Some(account) = taken.by_account.get_mut(&self.account) else { return };
         account.own = account.own.saturating_sub(1);
+        account.arrivals.pace.free(now);
         if let Some((webhook, begun)) = self.receiver
             && let Some(receiver) = account.receivers.get_mut(&webhook)
         {
@@ -246,6 +262,7 @@ impl Drop for Seat {
         if account.is_nothing() {
             taken.by_account.remove(&self.account);
         }
+        taken.let_in(shared.total);
         shared.freed.notify_one();
     }
 }

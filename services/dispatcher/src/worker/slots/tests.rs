@@ -1,6 +1,9 @@
+use std::task::Poll;
+
 use sluice_domain::{ExecutionId, ReceiverLimits, Span};
 use sluice_runtime::ManualClock;
 
+use super::entrance::Coming;
 use super::*;
 use crate::plan::{Delivery, Plan};
 
@@ -153,4 +156,101 @@ async fn a_receivers_own_limit_is_held_exactly_and_its_room_is_told() {
         &Held { receivers: vec![(webhook(1), until)], at: START.plus(Span::from_micros(1)), all: true },
     );
     assert_eq!(slots.openable(), [], "its rate holds it back");
+}
+
+/// Lets an event of one execution in, and says whether it had to wait.
+async fn enters(slots: &Slots, account: &AccountId) -> (Coming, bool) {
+    let entering = slots.enter(account, 1);
+    tokio::pin!(entering);
+    match futures_util::poll!(&mut entering) {
+        Poll::Ready(coming) => (coming, false),
+        Poll::Pending => (entering.await, true),
+    }
+}
+
+/// Takes as many seats as the account may have, of receivers that are not held back.
+fn fill_up(slots: &Slots, account: &AccountId) -> Vec<Seat> {
+    (1..=20).flat_map(|number| fill(slots, account, number)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_while_all_seats_of_its_account_are_taken_enters_when_one_is_freed() {
+    let ((slots, _), acme, other) = (slots(64), account("acme"), account("other"));
+    let mut seats = fill_up(&slots, &acme);
+    assert_eq!(seats.len(), 32);
+    let began = tokio::time::Instant::now();
+    let entering = slots.enter(&acme, 1);
+    tokio::pin!(entering);
+    assert!(futures_util::poll!(&mut entering).is_pending());
+    assert!(!enters(&slots, &other).await.1, "nobody else waits for it");
+    seats.pop();
+    let coming = entering.await;
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+    let (_next, waited) = enters(&slots, &acme).await;
+    assert!(waited, "the seat is taken by who is on the way to it");
+    drop(coming);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_enter_in_their_order_and_the_accounts_in_turn() {
+    let ((slots, _), one, two) = (slots(16), account("one"), account("two"));
+    let mut seats: Vec<Seat> = fill_up(&slots, &one).into_iter().chain(fill_up(&slots, &two)).collect();
+    while slots.free() > 0 {
+        seats.push(slots.take(&claim(&two, 1)));
+    }
+    let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for (account, name) in [(&one, "one 1"), (&one, "one 2"), (&one, "one 3"), (&two, "two 1")] {
+        let (slots, account, told) = (slots.clone(), account.clone(), told.clone());
+        tokio::spawn(async move {
+            let coming = slots.enter(&account, 1).await;
+            told.send((name, coming)).unwrap();
+        });
+        tokio::task::yield_now().await;
+    }
+    let mut entered = Vec::new();
+    while entered.len() < 4 {
+        drop(seats.pop());
+        tokio::task::yield_now().await;
+        while let Ok((name, _coming)) = order.try_recv() {
+            entered.push(name);
+        }
+    }
+    assert_eq!(
+        entered.iter().filter(|name| name.starts_with("one")).collect::<Vec<_>>(),
+        [&"one 1", &"one 2", &"one 3"]
+    );
+    assert!(entered[..2].contains(&"two 1"), "{entered:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_where_seats_come_free_slowly_nor_longer_than_they_have_patience() {
+    let ((slots, hand), acme) = (slots(64), account("acme"));
+    let mut seats = fill_up(&slots, &acme);
+    let began = tokio::time::Instant::now();
+    assert!(enters(&slots, &acme).await.1, "nobody knows yet that they come free slowly");
+    assert_eq!(began.elapsed(), std::time::Duration::from_millis(500));
+    hand.advance(Span::from_millis(500));
+    assert!(!enters(&slots, &acme).await.1, "none came free for so long");
+    seats.pop();
+    let first = slots.enter(&acme, 40);
+    tokio::pin!(first);
+    assert!(futures_util::poll!(&mut first).is_ready(), "there is one");
+    drop(seats);
+    assert_eq!(slots.free(), 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_while_it_waits_leaves_nothing_behind() {
+    let ((slots, _), acme) = (slots(64), account("acme"));
+    let seats = fill_up(&slots, &acme);
+    {
+        let waits = slots.enter(&acme, 1);
+        tokio::pin!(waits);
+        assert!(futures_util::poll!(&mut waits).is_pending());
+    }
+    drop(seats);
+    drop(slots.enter(&acme, 3).await);
+    let taken = slots.taken();
+    assert!(taken.by_account.values().all(|account| account.arrivals.is_nothing()));
+    assert_eq!((taken.entrance.coming, taken.entrance.waits(), taken.all), (0, false, 0));
 }
