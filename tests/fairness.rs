@@ -11,6 +11,7 @@
 
 mod fairness {
     mod flood;
+    mod million;
     mod starts;
     mod tenant;
 }

@@ -11,5 +11,4 @@
 mod hostile {
     mod acts;
     mod attack;
-    mod memory;
 }

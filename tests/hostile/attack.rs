@@ -5,12 +5,12 @@ use std::time::Duration;
 use proto::dispatcher::v1::{Attempt, AttemptOutcome, ExecutionState};
 use sluice_runtime::Clock;
 use sluice_testkit::{RawReceiver, Receiver};
+use sluice_tests::memory::Peak;
 use sluice_tests::requests::{automation_webhook, deal, post, titled};
 use sluice_tests::{Backend, House, PARENT, Service, figures, on_each_backend, within};
 use tokio::task::JoinSet;
 
 use super::acts::{Hostile, Shown, all};
-use super::memory::Peak;
 
 on_each_backend!(each_attempt_ends_in_its_time_little_is_kept_and_others_never_notice);
 

@@ -8,6 +8,7 @@
 //!   may make;
 //! - [`Process`]: one that the test started, killed with it;
 //! - [`collector`]: takes spans over OTLP and remembers them;
+//! - [`memory`]: how much of it a process has;
 //! - [`Refusal`]: a call that was refused, as a client reads it;
 //! - [`Rotel`]: an OpenTelemetry collector that nobody here wrote, and [`CollectedSpan`], what it took; [`Hanging`]: a server that
 //!   never answers; [`python`]: the programs of tests/python;
@@ -38,6 +39,7 @@ mod deployment;
 mod hanging;
 mod house;
 pub mod ledgers;
+pub mod memory;
 mod people;
 mod ports;
 mod premises;

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 /// The most that a process had since this began to look.
 #[derive(Debug)]
-pub(crate) struct Peak {
+pub struct Peak {
     before: u64,
     looking: JoinHandle<u64>,
     stop: tokio::sync::watch::Sender<bool>,
@@ -14,7 +14,7 @@ pub(crate) struct Peak {
 
 impl Peak {
     /// Begins to look at the process with this number.
-    pub(crate) fn of(pid: u32) -> Self {
+    pub fn of(pid: u32) -> Self {
         let (stop, mut stopped) = tokio::sync::watch::channel(false);
         let looking = tokio::spawn(async move {
             let mut most = 0;
@@ -30,13 +30,20 @@ impl Peak {
     }
 
     /// How many bytes more than at the beginning it had at most.
-    pub(crate) async fn rise(self) -> u64 {
+    ///
+    /// # Panics
+    /// When the process has ended.
+    pub async fn rise(self) -> u64 {
         self.stop.send_replace(true);
         self.looking.await.unwrap().saturating_sub(self.before)
     }
 }
 
-fn resident(pid: u32) -> u64 {
+/// How many bytes a process has resident now.
+///
+/// # Panics
+/// When there is no such process.
+pub fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process should run");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
