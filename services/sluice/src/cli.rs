@@ -24,7 +24,7 @@ pub use client::{Client, DEFAULT_SERVER, Noun};
 pub use event::{Event, EventExplain, EventFields};
 pub use execution::{Execution, ExecutionChoice, ExecutionFilter, ExecutionList, ExecutionWatch};
 pub use quota::{Quota, QuotaGrant, QuotaPause};
-pub use webhook::{Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
+pub use webhook::{Limits, Subscription, Webhook, WebhookCreate, WebhookList, WebhookUpdate};
 pub use words::When;
 
 /// Where data is kept when nobody says otherwise.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::words;
+use super::words::{self, Pace};
 
 /// What can be done to a webhook. WEBHOOK is an id (`wh_…`), a resource name or its exact name.
 #[derive(Debug, Subcommand)]
@@ -44,6 +44,9 @@ pub struct WebhookCreate {
     /// In which order requests are sent: none, or record, where the next about a record waits until the one before it is over.
     #[arg(long, value_name = "ORDERING", value_parser = words::webhook_ordering)]
     pub ordering: Option<i32>,
+    /// What its receiver is to be spared.
+    #[command(flatten)]
+    pub limits: Limits,
     /// How requests prove themselves: a JSON file (- reads standard input) such as {"bearer": {"token": "…"}},
     /// {"basic": {"username": "…", "password": "…"}} or {"apiKey": {"header": "…", "key": "…"}}.
     #[arg(long, value_name = "FILE")]
@@ -67,6 +70,20 @@ pub struct Subscription {
     pub actions: Vec<i32>,
 }
 
+/// What a webhook's receiver is to be spared; what waits for that is queued, and uses no attempt.
+#[derive(Debug, Default, Args)]
+pub struct Limits {
+    /// How many requests may be under way to it at once, from each dispatcher.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_in_flight: Option<u32>,
+    /// How many requests to it may begin in a time, retries included, such as 600/1m.
+    #[arg(long, value_name = "NUMBER/LENGTH", value_parser = words::pace)]
+    pub rate: Option<Pace>,
+    /// How many of these may begin at once after a quiet time [default: all].
+    #[arg(long, value_name = "NUMBER", requires = "rate")]
+    pub burst: Option<u32>,
+}
+
 /// Flags of `sluice webhook list`.
 #[derive(Debug, Args)]
 pub struct WebhookList {
@@ -81,7 +98,8 @@ pub struct WebhookList {
 /// Flags of `sluice webhook update`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(
-    ["name", "url", "object", "credentials", "no_credentials", "state", "ordering"]
+    ["name", "url", "object", "credentials", "no_credentials", "state", "ordering", "max_in_flight",
+     "no_max_in_flight", "rate", "no_rate"]
 ))]
 pub struct WebhookUpdate {
     /// An id, a resource name or the exact name.
@@ -104,6 +122,15 @@ pub struct WebhookUpdate {
     /// In which order requests are sent, as `sluice webhook create` takes it; counts for what is accepted from then on.
     #[arg(long, value_name = "ORDERING", value_parser = words::webhook_ordering)]
     pub ordering: Option<i32>,
+    /// What its receiver is to be spared.
+    #[command(flatten)]
+    pub limits: Limits,
+    /// As many under way as it answers.
+    #[arg(long, conflicts_with = "max_in_flight")]
+    pub no_max_in_flight: bool,
+    /// No rate of its own.
+    #[arg(long, conflicts_with = "rate")]
+    pub no_rate: bool,
     /// enabled, or disabled: what needs it then pauses.
     #[arg(long, value_name = "STATE", value_parser = words::webhook_state)]
     pub state: Option<i32>,

@@ -76,6 +76,25 @@ pub(super) fn record(text: &str) -> Result<Record, String> {
     Ok(Record { object: object.to_owned(), id: id.to_owned() })
 }
 
+/// So many in such a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many.
+    pub units: u32,
+    /// In which time.
+    pub per: Span,
+}
+
+/// A number and a length with a slash between.
+pub(super) fn pace(text: &str) -> Result<Pace, String> {
+    let read = |(units, per): (&str, &str)| {
+        Some(Pace { units: units.parse().ok()?, per: per.parse::<HumanSpan>().ok()?.0 })
+    };
+    text.split_once('/').and_then(read).ok_or_else(|| {
+        "must be a number and a length with a slash between, such as 600/1m or 5/1s".to_owned()
+    })
+}
+
 /// An instant, as people say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
@@ -131,6 +150,14 @@ mod tests {
         assert_eq!(record("deal/47/11"), Ok(record_of("deal", "47/11")));
         assert!(record("deal/").is_err());
         assert!(end_reason("forbidden").is_ok() && pause_reason("quota").is_ok());
+    }
+
+    #[test]
+    fn a_pace_is_a_number_in_a_length() {
+        assert_eq!(pace("600/1m"), Ok(Pace { units: 600, per: Span::from_secs(60) }));
+        for wrong in ["600", "600/", "/1m", "-1/1m", "600/minute"] {
+            assert!(pace(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

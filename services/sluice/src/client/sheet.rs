@@ -5,6 +5,7 @@ use std::fmt::Display;
 use comfy_table::{Table as Columns, presets};
 use prost_types::{Duration, Timestamp};
 use proto::event::v1::{Action, Subscription};
+use proto::registry::v1::Rate;
 use sluice_domain::Span;
 use sluice_runtime::HumanSpan;
 
@@ -97,6 +98,13 @@ pub fn length(of: Option<&Duration>) -> String {
     let micros = of.seconds.saturating_mul(1_000_000).saturating_add(i64::from(of.nanos / 1_000));
     let shown = if micros < 1_000 { micros } else { micros - micros % 1_000 };
     HumanSpan(Span::from_micros(shown)).to_string()
+}
+
+/// So many in a time; nothing where there is none.
+pub fn rate(promised: Option<&Rate>) -> String {
+    promised.map_or_else(String::new, |rate| {
+        format!("{} in {}, at most {} at once", rate.units, length(rate.per.as_ref()), rate.burst)
+    })
 }
 
 /// Which events are wanted: `deal updated, deleted`.

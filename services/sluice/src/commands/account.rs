@@ -1,6 +1,6 @@
 //! `sluice account`: what billing does.
 
-use proto::registry::v1::{Account, Allowance, GetAccountRequest, PutEntitlementsRequest, Rate};
+use proto::registry::v1::{Account, Allowance, GetAccountRequest, PutEntitlementsRequest};
 use sluice_domain::{AccountId, Reason};
 use sluice_rpc::AccountName;
 
@@ -78,22 +78,15 @@ fn text(account: &Account) -> String {
         let (active, steps, delays) = (held.active_automations, held.steps, held.delays);
         sheet
             .field("  limits", format!("{active} active, {steps} steps each, {delays} of them delays"))
-            .field("  executions", rate(held.executions.as_ref()))
+            .field("  executions", sheet::rate(held.executions.as_ref()))
             .field("  allowance", allowance(held.allowance.as_ref()))
             .field("  waiting", format!("up to {}", held.max_waiting));
     }
     sheet
-        .field("notifications", rate(held.notifications.as_ref()))
+        .field("notifications", sheet::rate(held.notifications.as_ref()))
         .field("history", sheet::length(held.history.as_ref()))
         .field("since", sheet::instant(account.update_time.as_ref()));
     sheet.text().to_owned()
-}
-
-fn rate(promised: Option<&Rate>) -> String {
-    promised.map_or_else(String::new, |rate| {
-        let per = sheet::length(rate.per.as_ref());
-        format!("{} in {per}, at most {} at once", rate.units, rate.burst)
-    })
 }
 
 fn allowance(promised: Option<&Allowance>) -> String {

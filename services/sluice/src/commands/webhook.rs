@@ -8,8 +8,11 @@ use proto::event::v1::Subscription;
 use proto::registry::v1::authentication::Kind;
 use proto::registry::v1::{
     Authentication, CreateWebhookRequest, CreateWebhookResponse, DeleteWebhookRequest, DeleteWebhookResponse,
-    GetWebhookRequest, ListWebhooksRequest, UpdateWebhookRequest, Webhook, WebhookOrdering,
+    DisableReason, GetWebhookRequest, ListWebhooksRequest, Rate, UpdateWebhookRequest, Webhook,
+    WebhookOrdering,
 };
+
+use sluice_rpc::convert::to_duration;
 
 use crate::cli::{self, Noun, WebhookCreate, WebhookList, WebhookUpdate};
 use crate::client::sheet::{self, Sheet, id_of, word};
@@ -60,6 +63,8 @@ async fn create(connection: &Connection, wish: &WebhookCreate) -> anyhow::Result
             authentication: wish.credentials.as_deref().map(credentials).transpose()?,
             subscription: subscription(&wish.subscription),
             ordering: wish.ordering.unwrap_or_default(),
+            max_in_flight: wish.limits.max_in_flight,
+            rate: rate(&wish.limits),
             ..Webhook::default()
         }),
         signing_secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
@@ -126,6 +131,14 @@ async fn update(connection: &Connection, wish: &WebhookUpdate) -> anyhow::Result
         paths.push("ordering");
         webhook.ordering = ordering;
     }
+    if wish.no_max_in_flight || wish.limits.max_in_flight.is_some() {
+        paths.push("max_in_flight");
+        webhook.max_in_flight = wish.limits.max_in_flight;
+    }
+    if wish.no_rate || wish.limits.rate.is_some() {
+        paths.push("rate");
+        webhook.rate = rate(&wish.limits);
+    }
     let request = UpdateWebhookRequest {
         webhook: Some(webhook),
         update_mask: Some(FieldMask { paths: paths.into_iter().map(str::to_owned).collect() }),
@@ -150,6 +163,15 @@ fn subscription(wish: &cli::Subscription) -> Option<Subscription> {
     Some(Subscription { object, actions: wish.actions.clone() })
 }
 
+/// The rate that was asked for.
+fn rate(wish: &cli::Limits) -> Option<Rate> {
+    wish.rate.map(|pace| Rate {
+        units: pace.units,
+        per: Some(to_duration(pace.per)),
+        burst: wish.burst.unwrap_or(pace.units),
+    })
+}
+
 fn kind(webhook: &Webhook) -> &'static str {
     word(webhook.kind().as_str_name(), "WEBHOOK_KIND_")
 }
@@ -166,6 +188,21 @@ fn ordering(webhook: &Webhook) -> &'static str {
     }
 }
 
+/// How many requests may be under way to it, where that is limited.
+fn in_flight(webhook: &Webhook) -> String {
+    webhook.max_in_flight.map_or_else(String::new, |most| format!("at most {most} at once"))
+}
+
+/// Since when it is disabled, and why, if the system did it.
+fn disabled(webhook: &Webhook) -> String {
+    let Some(since) = &webhook.disable_time else { return String::new() };
+    let since = sheet::instant(Some(since));
+    match webhook.disable_reason() {
+        DisableReason::Unspecified => format!("since {since}"),
+        reason => format!("since {since}, {}", word(reason.as_str_name(), "DISABLE_REASON_")),
+    }
+}
+
 fn text(webhook: &Webhook) -> String {
     let mut sheet = Sheet::default();
     sheet
@@ -173,9 +210,12 @@ fn text(webhook: &Webhook) -> String {
         .field("id", id_of(&webhook.name))
         .field("kind", kind(webhook))
         .field("state", state(webhook))
+        .field("disabled", disabled(webhook))
         .field("endpoint", &webhook.endpoint_url)
         .field("credentials", authentication(webhook.authentication.as_ref()))
         .field("ordering", ordering(webhook))
+        .field("in flight", in_flight(webhook))
+        .field("rate", sheet::rate(webhook.rate.as_ref()))
         .field("events", sheet::subscription(webhook.subscription.as_ref()))
         .field("owner", &webhook.owner)
         .field("created", sheet::instant(webhook.create_time.as_ref()))

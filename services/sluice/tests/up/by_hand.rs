@@ -183,6 +183,17 @@ async fn webhooks_and_automations_are_changed_and_deleted_by_name() {
         shell.done(&["webhook", "update", "Deals", "--credentials", "basic.json", "--state", "enabled"]);
     assert!(hook.contains("basic, user ada") && !hook.contains("canary"), "{hook}");
     assert!(!shell.done(&["webhook", "update", "Deals", "--no-credentials"]).contains("credentials"));
+    let limits = ["--max-in-flight", "3", "--rate", "600/1m", "--burst", "20", "--ordering", "record"];
+    let spared = shell.done(&[&["webhook", "update", "Deals"][..], &limits].concat());
+    for line in [
+        "in flight     at most 3 at once",
+        "rate          600 in 1m, at most 20 at once",
+        "ordering      by record",
+    ] {
+        assert!(spared.contains(line), "{line}\nin {spared}");
+    }
+    let free = shell.done(&["webhook", "update", "Deals", "--no-max-in-flight", "--no-rate"]);
+    assert!(!free.contains("in flight") && !free.contains("rate"), "{free}");
 
     // What was read can be changed and sent back: the condition goes, the rest stays.
     let read = shell.object(&["automation", "get", "Tell the ERP"]);
