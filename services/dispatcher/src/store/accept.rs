@@ -143,7 +143,7 @@ struct Rows {
     endings: Vec<Ending>,
     claims: Vec<Claim>,
     held: Vec<(AccountId, Held)>,
-    /// What waits for its first start.
+    /// What waits for nothing but a seat.
     queued: Vec<(i64, Execution)>,
     changes: Changes,
 }
@@ -270,7 +270,7 @@ impl Store {
                 }
                 let troubled = gates.breaker(lane.webhook).is_some();
                 written.claims.push(first_claim(seq, execution, token, now, troubled));
-            } else if due_at.is_none() {
+            } else if ready && quota.startable(start.turn(), now) > 0 {
                 written.queued.push((seq, execution));
             }
             written.pending.push(row);
