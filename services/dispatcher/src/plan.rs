@@ -40,6 +40,9 @@ pub struct Plan {
 #[error("a stored plan can't be read: {0}")]
 pub struct PlanError(String);
 
+/// Makes bodies of what is stored of them, so many bytes; nothing if it is not theirs.
+pub type Unpack = fn(Vec<u8>, usize) -> Option<Vec<u8>>;
+
 /// A delivery in the `plan` column; bodies stand one after another in the `bodies` column.
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -77,13 +80,19 @@ impl Plan {
         Ok((text, bodies))
     }
 
-    /// Reads the columns back. Without `bodies` (a listing does not load them) the bodies are empty.
+    /// Reads the columns back. Bodies come as they are stored, with what makes so many bytes of them; without them (a listing does not
+    /// load them) the bodies are empty.
     ///
     /// # Errors
     /// When the columns do not fit each other.
-    pub fn decode(text: &str, bodies: Option<Vec<u8>>) -> Result<Self, PlanError> {
+    pub fn decode(text: &str, bodies: Option<(Vec<u8>, Unpack)>) -> Result<Self, PlanError> {
         let entries: Vec<Entry> = serde_json::from_str(text).map_err(|error| PlanError(error.to_string()))?;
-        let bodies = bodies.map(Bytes::from);
+        let length = entries.iter().fold(0_usize, |sum, entry| sum.saturating_add(entry.body_bytes));
+        let unpacked = |(stored, unpack): (Vec<u8>, Unpack)| {
+            let bodies = unpack(stored, length).map(Bytes::from);
+            bodies.ok_or_else(|| PlanError(format!("the bodies are not of {length} bytes")))
+        };
+        let bodies = bodies.map(unpacked).transpose()?;
         let mut from = 0_usize;
         let mut deliveries = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -150,11 +159,15 @@ pub(crate) mod tests {
         Plan { deliveries: delays.iter().enumerate().map(delivery).collect() }
     }
 
+    fn as_is(stored: Vec<u8>, length: usize) -> Option<Vec<u8>> {
+        (stored.len() == length).then_some(stored)
+    }
+
     #[test]
     fn stored_columns_read_back_as_the_same_plan() {
         let plan = plan_of(&[Span::ZERO, Span::from_secs(3)]);
         let (text, bodies) = plan.encode().unwrap();
-        assert_eq!(Plan::decode(&text, Some(bodies)).unwrap(), plan);
+        assert_eq!(Plan::decode(&text, Some((bodies, as_is))).unwrap(), plan);
         assert!(Plan::decode(&text, None).unwrap().deliveries[1].body.is_empty());
     }
 
@@ -162,6 +175,6 @@ pub(crate) mod tests {
     fn bodies_that_are_too_short_are_noticed() {
         let (text, mut bodies) = plan_of(&[Span::ZERO]).encode().unwrap();
         bodies.pop();
-        assert!(Plan::decode(&text, Some(bodies)).is_err());
+        assert!(Plan::decode(&text, Some((bodies, as_is))).is_err());
     }
 }

@@ -9,6 +9,7 @@
 
 mod accept;
 mod accounts;
+mod bodies;
 mod breakers;
 mod bulk;
 mod changes;

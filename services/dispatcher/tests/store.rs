@@ -206,6 +206,7 @@ cases! {
         what_is_paused_for_a_reason_is_cancelled_and_nothing_else;
     history:
         an_execution_is_shown_whole,
+        long_bodies_are_stored_compressed_and_are_sent_and_shown_as_they_were,
         attempts_are_in_order_of_delivery_and_number,
         pages_have_no_gap_and_no_repeat_while_more_arrives,
         filters_by_automation_webhook_and_state,

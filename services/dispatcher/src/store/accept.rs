@@ -7,6 +7,7 @@ use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
 use sluice_storage::{Query, StorageError, Transaction};
 
 use super::claim::wake_at;
+use super::executions::Requests;
 use super::lines::Comer;
 use super::receipts::{self, Receipt};
 use super::{Result, Store, accounts, breakers, endings, executions, gates, lines, pending, whole};
@@ -123,6 +124,15 @@ impl NewEvent {
         self.executions.iter().map(|execution| of(&execution.work) + 512).sum()
     }
 
+    /// What is stored of the requests of each of its executions.
+    fn requests(&self) -> Result<Vec<Requests>> {
+        let of = |execution: &NewExecution| match &execution.work {
+            Work::Deliver(plan) => Requests::of(plan),
+            Work::Rejected(_) => Requests::of(&Plan::default()),
+        };
+        self.executions.iter().map(of).collect()
+    }
+
     /// The ids of what it set off.
     pub(super) fn ids(&self) -> Vec<ExecutionId> {
         self.executions.iter().map(|execution| execution.id).collect()
@@ -130,9 +140,10 @@ impl NewEvent {
 }
 
 /// An execution on its way into the tables.
-struct Fresh {
+struct Fresh<'a> {
     seq: i64,
     execution: Execution,
+    requests: &'a Requests,
     rejected: Option<String>,
 }
 
@@ -162,21 +173,28 @@ impl Store {
     /// When the database does not answer: then nothing was accepted, or it is in doubt and a repeat finds out.
     pub async fn accept(&self, events: &[NewEvent], room: impl Into<Room> + Send) -> Result<Accepted> {
         let room = room.into();
-        whole!(self.accept_once(events, &room))
+        // Before the transaction, so that nobody waits for it.
+        let requests: Vec<Vec<Requests>> = events.iter().map(NewEvent::requests).collect::<Result<_>>()?;
+        whole!(self.accept_once(events, &requests, &room))
     }
 
-    async fn accept_once(&self, events: &[NewEvent], room: &Room) -> Result<Accepted> {
+    async fn accept_once(
+        &self,
+        events: &[NewEvent],
+        requests: &[Vec<Requests>],
+        room: &Room,
+    ) -> Result<Accepted> {
         let tx = self.database.write("accept").await?;
         let mut quotas = accounts::lock(&tx, events.iter().map(|event| &event.account)).await?;
         let now = tx.now().await?;
         let receipts = receipts::settle(&tx, events, now).await?;
         let answers = answers(&tx, events, receipts, &quotas).await?;
-        let fresh = number(&tx, events, &answers, now).await?;
-        let rows: Vec<(i64, &Execution)> = fresh.iter().map(|fresh| (fresh.seq, &fresh.execution)).collect();
-        executions::insert(&tx, &rows).await?;
+        let fresh = number(&tx, events, requests, &answers, now).await?;
+        executions::insert(&tx, fresh.iter().map(|fresh| (fresh.seq, &fresh.execution, fresh.requests)))
+            .await?;
 
         let mut closed = gates::closed(&tx, quotas.keys()).await?;
-        let mut by_account: BTreeMap<AccountId, Vec<Fresh>> = BTreeMap::new();
+        let mut by_account: BTreeMap<AccountId, Vec<Fresh<'_>>> = BTreeMap::new();
         for fresh in fresh {
             by_account.entry(fresh.execution.account.clone()).or_default().push(fresh);
         }
@@ -220,7 +238,7 @@ impl Store {
         &self,
         tx: &Transaction,
         quota: &mut AccountQuota,
-        fresh: Vec<Fresh>,
+        fresh: Vec<Fresh<'_>>,
         gates: &mut Gates,
         round: &mut Round,
         written: &mut Rows,
@@ -230,7 +248,7 @@ impl Store {
         let mut lines = lines::before(tx, &quota.account, new).await?;
         let mut standing = Vec::new();
         let mut numbering = self.lanes.within(tx);
-        for Fresh { seq, execution, rejected } in fresh {
+        for Fresh { seq, execution, rejected, .. } in fresh {
             let accepted = |attempt, then| Change { seq, what: What::Accepted, step: 0, attempt, then };
             let (automation, generation) = (execution.automation, execution.generation);
             let first = execution.plan.deliveries.first();
@@ -322,23 +340,30 @@ async fn answers(
 }
 
 /// The executions of accepted events with their places.
-async fn number(
+async fn number<'a>(
     tx: &Transaction,
     events: &[NewEvent],
+    requests: &'a [Vec<Requests>],
     answers: &[Acceptance],
     now: Timestamp,
-) -> Result<Vec<Fresh>> {
+) -> Result<Vec<Fresh<'a>>> {
     let accepted = || {
-        let taken =
-            events.iter().zip(answers).filter(|(_, answer)| matches!(answer, Acceptance::Accepted(_)));
-        taken.flat_map(|(event, _)| event.executions.iter().map(move |execution| (event, execution)))
+        let all = events.iter().zip(requests).zip(answers);
+        let taken = all.filter(|(_, answer)| matches!(answer, Acceptance::Accepted(_)));
+        taken.flat_map(|((event, requests), _)| {
+            event
+                .executions
+                .iter()
+                .zip(requests)
+                .map(move |(execution, requests)| (event, execution, requests))
+        })
     };
     let count = accepted().count();
     if count == 0 {
         return Ok(Vec::new());
     }
     let places = executions::places(tx, count).await?;
-    let fresh = |((event, new), seq): ((&NewEvent, &NewExecution), i64)| {
+    let fresh = |((event, new, requests), seq): ((&NewEvent, &NewExecution, &'a Requests), i64)| {
         let (plan, rejected) = match &new.work {
             Work::Deliver(plan) => (Arc::clone(plan), None),
             Work::Rejected(message) => (Arc::default(), Some(message.clone())),
@@ -354,7 +379,7 @@ async fn number(
             accepted_at: now,
             plan,
         };
-        Fresh { seq, execution, rejected }
+        Fresh { seq, execution, requests, rejected }
     };
     Ok(accepted().zip(places).map(fresh).collect())
 }

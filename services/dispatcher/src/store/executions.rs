@@ -6,7 +6,7 @@ use sea_orm::Value;
 use sluice_domain::{AccountId, ExecutionId, Timestamp};
 use sluice_storage::{Backend, Column, Insertion, Query, Row, StorageError, Transaction};
 
-use super::{Result, lanes, sql};
+use super::{Result, bodies, lanes, sql};
 use crate::execution::{EventSummary, Execution};
 use crate::plan::Plan;
 use crate::record;
@@ -54,14 +54,30 @@ pub(super) async fn places(tx: &Transaction, count: usize) -> Result<Vec<i64>> {
     }
 }
 
-/// Inserts accepted executions with their places.
-pub(super) async fn insert(tx: &Transaction, rows: &[(i64, &Execution)]) -> Result<()> {
-    let rows = rows.iter().map(|(seq, execution)| columns(*seq, execution)).collect::<Result<_>>()?;
-    INSERTION.run(tx, rows).await.map(drop)
+/// The requests of an execution as they are stored.
+pub(super) struct Requests {
+    plan: String,
+    bodies: Vec<u8>,
 }
 
-fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
-    let (plan, bodies) = execution.plan.encode().map_err(StorageError::decode)?;
+impl Requests {
+    /// Those of a plan.
+    pub(super) fn of(plan: &Plan) -> Result<Self> {
+        let (plan, bodies) = plan.encode().map_err(StorageError::decode)?;
+        Ok(Self { plan, bodies: bodies::packed(bodies) })
+    }
+}
+
+/// Inserts accepted executions with their places and requests.
+pub(super) async fn insert(
+    tx: &Transaction,
+    rows: impl Iterator<Item = (i64, &Execution, &Requests)>,
+) -> Result<()> {
+    let rows = rows.map(|(seq, execution, requests)| columns(seq, execution, requests));
+    INSERTION.run(tx, rows.collect::<Result<_>>()?).await.map(drop)
+}
+
+fn columns(seq: i64, execution: &Execution, requests: &Requests) -> Result<[Value; WIDTH]> {
     let event = serde_json::to_string(&execution.event).map_err(StorageError::decode)?;
     Ok([
         seq.into(),
@@ -75,8 +91,8 @@ fn columns(seq: i64, execution: &Execution) -> Result<[Value; WIDTH]> {
         TraceId::of(&execution.traceparent).map(|trace| trace.key(&execution.account)).into(),
         record::key(&execution.account, &execution.event.record_id).into(),
         execution.accepted_at.as_micros().into(),
-        plan.into(),
-        bodies.into(),
+        requests.plan.as_str().into(),
+        requests.bodies.clone().into(),
     ])
 }
 
@@ -87,7 +103,11 @@ pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<
         id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
     let event: EventSummary =
         serde_json::from_str(&row.get::<String>("event")?).map_err(StorageError::decode)?;
-    let bodies = if with_bodies { Some(row.get("bodies")?) } else { None };
+    let plan: String = row.get("plan")?;
+    let plan = match with_bodies {
+        true => Plan::decode(&plan, Some((row.get("bodies")?, bodies::unpacked))),
+        false => Plan::decode(&plan, None),
+    };
     Ok(Execution {
         account: account.clone(),
         id: ExecutionId::from_bytes(id),
@@ -97,7 +117,7 @@ pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<
         event,
         traceparent: row.get("traceparent")?,
         accepted_at: Timestamp::from_micros(row.get("accepted_at")?),
-        plan: Arc::new(Plan::decode(&row.get::<String>("plan")?, bodies).map_err(StorageError::decode)?),
+        plan: Arc::new(plan.map_err(StorageError::decode)?),
     })
 }
 

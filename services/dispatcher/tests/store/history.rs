@@ -1,6 +1,7 @@
 //! Reading the history: one execution whole, and pages by key.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sluice_dispatcher::attempt::Verdict;
 use sluice_dispatcher::execution::{End, EndReason, EndState, Next, PauseReason, State};
@@ -30,6 +31,22 @@ pub(crate) async fn an_execution_is_shown_whole(house: &House) {
     assert_eq!(claim.cause, made.event.cause);
     assert_eq!((shown.state, shown.attempt_count), (State::Running, 1));
     assert_eq!((shown.attempts[0].verdict, shown.attempts[0].ended_at), (Verdict::Started, None));
+}
+
+pub(crate) async fn long_bodies_are_stored_compressed_and_are_sent_and_shown_as_they_were(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let field = |number: usize| format!("\"field_{number}\":\"value {}\",", number * 7_919 % 1_000);
+    let long: String = (0..400).map(field).collect();
+    let mut made = event("e1", vec![steps(1, &[(1, Span::ZERO), (2, Span::ZERO)])]);
+    let Work::Deliver(plan) = &mut made.executions[0].work else { panic!("it delivers") };
+    Arc::make_mut(plan).deliveries[1].body = long.clone().into();
+    let plan = Arc::clone(plan);
+    let claim = house.start(made).await;
+    let stored = house.number("SELECT CAST(length(bodies) AS BIGINT) FROM execution").await;
+    assert!(stored * 3 < i64::try_from(long.len()).unwrap(), "{stored} of {} bytes", long.len());
+    assert_eq!(house.shown(claim.execution).await.execution.plan, plan);
+    house.record(retry(&claim, Span::ZERO)).await;
+    assert_eq!(house.claim_one().await.plan, plan, "read back to be sent again");
 }
 
 pub(crate) async fn attempts_are_in_order_of_delivery_and_number(house: &House) {

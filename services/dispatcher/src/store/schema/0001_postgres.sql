@@ -127,7 +127,7 @@ CREATE TABLE execution (
   record              BIGINT  NOT NULL, -- stands for account and the record's id
   accepted_at         BIGINT NOT NULL,
   plan                TEXT    NOT NULL,         -- JSON
-  bodies              BYTEA    NOT NULL
+  bodies              BYTEA    NOT NULL          -- of its requests, one after another; compressed where it pays
 );
 CREATE UNIQUE INDEX execution_id ON execution (account, id);
 -- What these two stand for is random: in one index over all rows each would be written to a page of its own, anywhere. So they are

@@ -127,7 +127,7 @@ CREATE TABLE execution (
   record              INTEGER NOT NULL,   -- stands for account and the record's id
   accepted_at         INTEGER NOT NULL,
   plan                TEXT    NOT NULL,         -- JSON
-  bodies              BLOB    NOT NULL
+  bodies              BLOB    NOT NULL          -- of its requests, one after another; compressed where it pays
 );
 CREATE UNIQUE INDEX execution_id ON execution (account, id);
 -- What these two stand for is random: in one index over all rows each would be written to a page of its own, anywhere. So they are
