@@ -106,8 +106,8 @@ impl Slots {
     pub(in crate::worker) async fn enter(&self, account: &AccountId, wanted: usize) -> Coming {
         let mut coming = self.arrive(account, wanted);
         if let Some(turn) = &mut coming.waits {
-            let told = tokio::time::timeout(PATIENCE.to_duration(), turn).await.is_ok();
-            if !told {
+            let told = tokio::time::timeout(PATIENCE.to_duration(), &mut *turn).await.is_ok();
+            if !told && !was_told(turn) {
                 self.taken().enter(account, wanted);
             }
             coming.waits = None;
@@ -119,7 +119,10 @@ impl Slots {
         let (taken, now) = (&mut *self.taken(), self.0.clock.now());
         let waits = taken.makes_wait(account, now, self.0.total);
         let waits = if waits {
-            Some(taken.line_up(account, wanted))
+            let turn = taken.line_up(account, wanted);
+            // Those before it may have gone away.
+            taken.let_in(self.0.total);
+            Some(turn)
         } else {
             taken.enter(account, wanted);
             None
@@ -128,14 +131,17 @@ impl Slots {
     }
 }
 
+/// Ends the wait: whether its turn had come all the same.
+fn was_told(turn: &mut oneshot::Receiver<()>) -> bool {
+    turn.close();
+    turn.try_recv().is_ok()
+}
+
 impl Drop for Coming {
     fn drop(&mut self) {
         let taken = &mut *self.slots.taken();
-        if let Some(turn) = &mut self.waits {
-            turn.close();
-            if turn.try_recv().is_err() {
-                return;
-            }
+        if self.waits.as_mut().is_some_and(|turn| !was_told(turn)) {
+            return;
         }
         taken.entrance.coming = taken.entrance.coming.saturating_sub(self.wanted);
         if let Some(account) = taken.by_account.get_mut(&self.account) {
