@@ -14,7 +14,7 @@ const AT_MOST: f64 = 1.15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_gone_or_hangs_costs_ingest_nothing() {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let events = if full { EVENTS.1 } else { EVENTS.0 };
     let collector = Rotel::start_silent().await;
     let hanging = Hanging::start().await;

@@ -35,7 +35,7 @@ on_each_backend!(killed_at_every_place_nothing_is_lost_and_nothing_doubled);
 
 /// How often each place is reached, on each of the two backends.
 fn rounds() -> usize {
-    if std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full") { 10 } else { 1 }
+    if sluice_testkit::full_size() { 10 } else { 1 }
 }
 
 /// Who goes from place to place.

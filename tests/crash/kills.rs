@@ -24,7 +24,7 @@ struct Size {
 }
 
 fn size() -> Size {
-    if std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full") {
+    if sluice_testkit::full_size() {
         Size { events: 100_000, kills: 50, falls: 5 }
     } else {
         Size { events: 10_000, kills: 10, falls: 1 }

@@ -33,7 +33,7 @@ const FULL: Size =
 async fn a_flood_towards_a_receiver_that_hangs_keeps_no_other_account_and_no_other_receiver_waiting(
     backend: Backend,
 ) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let size = if full { FULL } else { CI };
     let hangs = size.hangs.as_secs();
     let setup = House::setup(backend).outside().on_plan("boundless");

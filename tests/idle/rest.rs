@@ -18,7 +18,7 @@ const ACCOUNTS: (usize, usize) = (30, 1_000);
 const SECONDS: (u64, u64) = (10, 20);
 
 async fn no_statement_runs_more_often_than_once_a_second_however_many_accounts_wait(backend: Backend) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let pick = |(ci, all)| if full { all } else { ci };
     let (accounts, seconds) = (if full { ACCOUNTS.1 } else { ACCOUNTS.0 }, pick(SECONDS));
     let setup = House::setup(backend).outside().on_plan("tiny").with("telemetry.json=true");

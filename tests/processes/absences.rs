@@ -59,7 +59,7 @@ async fn each(service: Service) {
 }
 
 fn a_while() -> Duration {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     Duration::from_secs(if full { 30 } else { 5 })
 }
 

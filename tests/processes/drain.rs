@@ -87,7 +87,7 @@ async fn a_request_on_the_wire_is_ended_and_recorded_first(backend: Backend) {
 
 /// Whom each SIGTERM goes to: ten over the four deployments, with `SLUICE_TEST_SIZE=full` ten or more in each.
 fn victims(shape: Shape) -> Vec<Service> {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     match shape {
         Shape::OneProcess => vec![Service::Dispatcher; if full { 10 } else { 2 }],
         Shape::ThreeProcesses => {

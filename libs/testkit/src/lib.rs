@@ -8,7 +8,8 @@
 //! - [`Receiver`], [`Answer`], [`Hit`]: an HTTP server on loopback that answers as told and remembers who called;
 //! - [`RawReceiver`], [`Act`]: one that answers byte for byte, also what no server should;
 //! - [`FaultProxy`]: a TCP proxy on loopback that can be cut;
-//! - [`Authority`], [`Certified`]: certificates, good ones and others.
+//! - [`Authority`], [`Certified`]: certificates, good ones and others;
+//! - [`full_size`]: whether suites are to run in their large sizes.
 //!
 //! Use it with the real tokio time (not `start_paused`): databases and sockets do not wait for a clock that jumps.
 
@@ -34,3 +35,8 @@ pub use proxy::FaultProxy;
 pub use raw::{Act, RawReceiver};
 pub use receiver::{Answer, Hit, Receiver};
 pub use time::TestTime;
+
+/// Whether suites are to run in their large sizes: `tests/run --full` says so in `SLUICE_TEST_SIZE`.
+pub fn full_size() -> bool {
+    std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full")
+}

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use sluice_dispatcher::allowance::AllowanceLedger;
 use sluice_dispatcher::rate::RateLimit;
 use sluice_domain::{Allowance, Rate, Span, Timestamp};
+use sluice_testkit::full_size;
 
 /// 2026-11-18, in microseconds.
 const NOW: i64 = 1_795_000_000_000_000;
@@ -92,7 +93,7 @@ fn steps() -> impl Strategy<Value = Vec<(i64, usize)>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if full() { 5_000 } else { 256 },
+        cases: if full_size() { 5_000 } else { 256 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -254,10 +255,6 @@ proptest! {
             prop_assert_eq!(i128::from(ledger.left()), (amount + granted - used).max(0));
         }
     }
-}
-
-fn full() -> bool {
-    std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full")
 }
 
 fn nanos_of(span: Span) -> u128 {

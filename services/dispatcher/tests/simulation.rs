@@ -38,7 +38,7 @@ const STEPS: u32 = 300;
 
 /// The seeds of this run, and whether one was asked for alone.
 fn seeds() -> (std::ops::Range<u64>, bool) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     match std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse::<u64>().ok()) {
         Some(seed) => (seed..seed + 1, true),
         None => (0..SEEDS[usize::from(full)], false),

@@ -128,7 +128,7 @@ pub(crate) async fn room_comes_back_when_what_waits_starts_is_cancelled_or_is_st
 
 /// Random batches, claims, reports, cancellations, stops, plans and restarts; each answer is what counting says.
 pub(crate) async fn random_schedules_are_answered_as_counting_says(house: &House) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let steps = STEPS[usize::from(full)];
     let dice = Entropy::seeded(7);
     let below = |end: u64| usize::try_from(dice.u64() % end).unwrap();

@@ -166,7 +166,7 @@ pub(crate) async fn by_an_open_breaker(house: &House) {
 }
 
 fn size() -> usize {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     if full { 10_000 } else { 500 }
 }
 

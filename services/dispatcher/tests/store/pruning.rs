@@ -25,7 +25,7 @@ async fn pruning_leaves_the_hot_path_alone_on_postgres() {
 }
 
 async fn leaves_the_hot_path_alone(db: TestDatabase) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let (count, samples) = if full { (1_000_000, 3_000) } else { (5_000, 100) };
     let house = House::open(db).await;
     house.entitle(unlimited(1)).await;

@@ -20,7 +20,7 @@ use super::quota_model::{Item, Kind, Model};
 const SIZES: [(u64, u32); 2] = [(5, 120), (200, 500)];
 
 pub(crate) async fn random_schedules_start_exactly_what_the_model_admits(house: &House) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let (schedules, steps) = SIZES[usize::from(full)];
     let first = std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = first.map_or(0..schedules, |seed: u64| seed..seed + 1);

@@ -18,7 +18,7 @@ use super::simulated::world::{Answer, Asked, Event, Held, Run};
 const SIZES: [(u64, u32); 2] = [(4, 150), (100, 400)];
 
 pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let (schedules, steps) = SIZES[usize::from(full)];
     let first = std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = first.map_or(0..schedules, |seed: u64| seed..seed + 1);
