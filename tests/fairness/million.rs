@@ -29,7 +29,7 @@ const NOT_HELD: Duration = Duration::from_secs(15);
 async fn a_backlog_costs_little_memory_and_keeps_neither_a_start_nor_another_account_waiting(
     backend: Backend,
 ) {
-    let full = std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full");
+    let full = sluice_testkit::full_size();
     let (waiting, events) = if full { FULL } else { CI };
     let mut house = House::setup(backend).outside().on_plan("boundless").open().await;
     let (arrivals, slowly) = (Arrivals::start().await, Receiver::start().await);
@@ -55,7 +55,7 @@ async fn a_backlog_costs_little_memory_and_keeps_neither_a_start_nor_another_acc
     house.start().await;
     slowly.wait_for(sent + 1).await;
     let (first, afresh) = (began.elapsed(), resident(house.process(Service::Dispatcher).id()));
-    let left = usize::try_from(backlog.quota(&house).await.waiting).unwrap();
+    let left = usize::try_from(backlog.quota().await.waiting).unwrap();
     assert!(left <= waiting && left + slowly.hits().len() + 20 >= waiting, "{left} of {waiting} wait");
 
     let gated = slowly.hits_at("/gated").len();

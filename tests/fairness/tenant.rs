@@ -59,10 +59,9 @@ impl Tenant {
     }
 
     /// What it may start, and how much waits.
-    pub(crate) async fn quota(&self, house: &House) -> Quota {
+    pub(crate) async fn quota(&self) -> Quota {
         let request = GetQuotaRequest { name: format!("accounts/{}/quota", self.account) };
-        let admin = house.people().admin(&self.account);
-        admin.quotas().get_quota(request).await.unwrap().into_inner().quota.unwrap()
+        self.admin.quotas().get_quota(request).await.unwrap().into_inner().quota.unwrap()
     }
 
     /// Sends one event of this title; it is accepted when this returns.

@@ -85,8 +85,9 @@ pub fn kept_back(name: &str) -> KeptHeader {
 
 /// The name as it stands on the list, if it does.
 fn harmless(name: &str) -> Option<&'static str> {
-    let find = |name: &str| HARMLESS.binary_search(&name).ok().and_then(|at| HARMLESS.get(at)).copied();
-    find(name).or_else(|| find(&name.to_ascii_lowercase()))
+    let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
+    let found = HARMLESS.binary_search_by(|known| known.bytes().cmp(lower.clone()));
+    found.ok().and_then(|at| HARMLESS.get(at)).copied()
 }
 
 #[cfg(test)]

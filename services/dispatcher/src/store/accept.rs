@@ -62,6 +62,16 @@ pub enum Work {
     Rejected(String),
 }
 
+impl Work {
+    /// What it sends: nothing, if it was rejected.
+    fn plan(&self) -> Arc<Plan> {
+        match self {
+            Self::Deliver(plan) => Arc::clone(plan),
+            Self::Rejected(_) => Arc::default(),
+        }
+    }
+}
+
 /// How one event was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acceptance {
@@ -126,11 +136,7 @@ impl NewEvent {
 
     /// What is stored of the requests of each of its executions.
     fn requests(&self) -> Result<Vec<Requests>> {
-        let of = |execution: &NewExecution| match &execution.work {
-            Work::Deliver(plan) => Requests::of(plan),
-            Work::Rejected(_) => Requests::of(&Plan::default()),
-        };
-        self.executions.iter().map(of).collect()
+        self.executions.iter().map(|execution| Requests::of(&execution.work.plan())).collect()
     }
 
     /// The ids of what it set off.
@@ -364,9 +370,9 @@ async fn number<'a>(
     }
     let places = executions::places(tx, count).await?;
     let fresh = |((event, new, requests), seq): ((&NewEvent, &NewExecution, &'a Requests), i64)| {
-        let (plan, rejected) = match &new.work {
-            Work::Deliver(plan) => (Arc::clone(plan), None),
-            Work::Rejected(message) => (Arc::default(), Some(message.clone())),
+        let rejected = match &new.work {
+            Work::Deliver(_) => None,
+            Work::Rejected(message) => Some(message.clone()),
         };
         let execution = Execution {
             account: event.account.clone(),
@@ -377,7 +383,7 @@ async fn number<'a>(
             event: event.event.clone(),
             traceparent: event.traceparent.clone(),
             accepted_at: now,
-            plan,
+            plan: new.work.plan(),
         };
         Fresh { seq, execution, requests, rejected }
     };

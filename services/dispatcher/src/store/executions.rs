@@ -96,11 +96,15 @@ fn columns(seq: i64, execution: &Execution, requests: &Requests) -> Result<[Valu
     ])
 }
 
+/// The id of a row that has it.
+pub(super) fn id(row: &Row) -> Result<ExecutionId> {
+    let id: Vec<u8> = row.get("id")?;
+    let wrong = |_| StorageError::decode("an execution's id has not 16 bytes");
+    id.try_into().map(ExecutionId::from_bytes).map_err(wrong)
+}
+
 /// The execution of a row that has the columns of an execution; bodies only where they were selected.
 pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<Execution> {
-    let id: Vec<u8> = row.get("id")?;
-    let id: [u8; 16] =
-        id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
     let event: EventSummary =
         serde_json::from_str(&row.get::<String>("event")?).map_err(StorageError::decode)?;
     let plan: String = row.get("plan")?;
@@ -110,7 +114,7 @@ pub(super) fn read(account: &AccountId, row: &Row, with_bodies: bool) -> Result<
     };
     Ok(Execution {
         account: account.clone(),
-        id: ExecutionId::from_bytes(id),
+        id: id(row)?,
         automation: lanes::automation(&row.get::<String>("automation")?)?,
         automation_version: row.get("automation_version")?,
         generation: row.get("generation")?,

@@ -75,26 +75,16 @@ fn bytes(execution: &Execution) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use sluice_domain::{Action, DeliveryId, ExecutionId, WebhookId};
+    use sluice_domain::{Action, ExecutionId};
 
     use super::*;
     use crate::execution::EventSummary;
-    use crate::plan::{Delivery, Plan};
+    use crate::plan::tests::plan_of;
 
     fn execution(account: &str, second: i64, body: usize) -> Execution {
         let at = Timestamp::from_micros(1_795_000_000_000_000).plus(Span::from_secs(second));
-        let delivery = Delivery {
-            id: DeliveryId::from_bytes([1; 16]),
-            webhook: WebhookId::from_bytes([1; 16]),
-            ordered: false,
-            delay: Span::ZERO,
-            method: "POST".into(),
-            url_suffix: String::new(),
-            headers: vec![],
-            content_type: String::new(),
-            body: Bytes::from(vec![b'x'; body]),
-        };
+        let mut plan = plan_of(&[Span::ZERO]);
+        plan.deliveries[0].body = vec![b'x'; body].into();
         Execution {
             account: account.parse().unwrap(),
             id: ExecutionId::from_bytes([1; 16]),
@@ -112,7 +102,7 @@ mod tests {
             },
             traceparent: String::new(),
             accepted_at: at,
-            plan: Arc::new(Plan { deliveries: vec![delivery] }),
+            plan: Arc::new(plan),
         }
     }
 

@@ -8,7 +8,7 @@ use sluice_domain::{AccountId, ExecutionId, Span};
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::finish::{Outgoing, stop};
-use super::{Result, Store, accounts, gates, lines, pending, sql, whole};
+use super::{Result, Store, accounts, executions, gates, lines, pending, sql, whole};
 use crate::attempt::{Attempt, Verdict};
 use crate::change::{Change, Then, What};
 use crate::claim::CutOff;
@@ -110,9 +110,7 @@ async fn traces(tx: &Transaction, seqs: &[i64]) -> Result<HashMap<i64, (Executio
         format!("SELECT seq, id, traceparent FROM execution WHERE seq {}", sql::among(backend, executions, 1))
     };
     for row in sql::all_of(tx, seqs, select).await? {
-        let id: Vec<u8> = row.get("id")?;
-        let id = id.try_into().map_err(|_| StorageError::decode("an execution's id has not 16 bytes"))?;
-        traces.insert(row.get("seq")?, (ExecutionId::from_bytes(id), row.get("traceparent")?));
+        traces.insert(row.get("seq")?, (executions::id(&row)?, row.get("traceparent")?));
     }
     Ok(traces)
 }

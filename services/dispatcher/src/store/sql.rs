@@ -75,7 +75,8 @@ pub(super) async fn execute_of(
     let backend = tx.backend();
     let mut changed = 0;
     for piece in pieces(seqs, backend) {
-        let values = [before, &keys(backend, piece)].concat();
+        let mut values = before.to_vec();
+        values.extend(keys(backend, piece));
         changed += tx.execute(&statement(backend, piece.len()), values).await?;
     }
     Ok(changed)

@@ -132,19 +132,17 @@ impl Slots {
         if taken.known > KNOWN {
             taken.forget_idle();
         }
-        let account = taken.account(&claim.account);
+        let account = taken.by_account.entry(claim.account.clone()).or_default();
         if account.own == 0 {
             account.arrivals.pace.begin(now);
         }
         account.own += 1;
         let receiver = claim.webhook().map(|webhook| {
-            let known = account.receivers.len();
-            let begun = account.receivers.entry(webhook).or_default().take(now);
-            (webhook, begun, account.receivers.len() - known)
-        });
-        let receiver = receiver.map(|(webhook, begun, new)| {
-            taken.known += new;
-            (webhook, begun)
+            let receiver = account.receivers.entry(webhook).or_insert_with(|| {
+                taken.known += 1;
+                Receiver::default()
+            });
+            (webhook, receiver.take(now))
         });
         Seat { slots: self.clone(), account: claim.account.clone(), receiver }
     }

@@ -163,13 +163,12 @@ impl Taken {
     /// Whether something that arrives now had better wait.
     fn makes_wait(&mut self, account: &AccountId, now: Timestamp, total: usize) -> bool {
         let seats = self.left(total);
-        let Some(account) = self.by_account.get_mut(account) else {
-            return seats.free == 0 && self.entrance.pace.is_soon(now, self.entrance.waiting);
-        };
-        let arrivals = &mut account.arrivals;
-        let is_full = account.own + arrivals.coming >= limit(seats);
-        (is_full || !arrivals.line.is_empty()) && arrivals.pace.is_soon(now, arrivals.line.len())
-            || seats.free == 0 && self.entrance.pace.is_soon(now, self.entrance.waiting)
+        let for_its_own = self.by_account.get_mut(account).is_some_and(|account| {
+            let arrivals = &mut account.arrivals;
+            let is_full = account.own + arrivals.coming >= limit(seats);
+            (is_full || !arrivals.line.is_empty()) && arrivals.pace.is_soon(now, arrivals.line.len())
+        });
+        for_its_own || seats.free == 0 && self.entrance.pace.is_soon(now, self.entrance.waiting)
     }
 
     fn line_up(&mut self, account: &AccountId, wanted: usize) -> oneshot::Receiver<()> {

@@ -5,7 +5,7 @@ use sluice_runtime::ManualClock;
 
 use super::entrance::Coming;
 use super::*;
-use crate::plan::{Delivery, Plan};
+use crate::plan::tests::plan_of;
 
 const START: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -23,24 +23,15 @@ fn webhook(number: u8) -> WebhookId {
 }
 
 fn claim(account: &AccountId, number: u8) -> Claim {
-    let delivery = Delivery {
-        id: sluice_domain::DeliveryId::from_bytes([1; 16]),
-        webhook: webhook(number),
-        ordered: false,
-        delay: Span::ZERO,
-        method: "POST".into(),
-        url_suffix: String::new(),
-        headers: vec![],
-        content_type: String::new(),
-        body: bytes::Bytes::new(),
-    };
+    let mut plan = plan_of(&[Span::ZERO]);
+    plan.deliveries[0].webhook = webhook(number);
     Claim {
         account: account.clone(),
         seq: 1,
         execution: ExecutionId::from_bytes([1; 16]),
         cause: None,
         traceparent: String::new(),
-        plan: Plan { deliveries: vec![delivery] }.into(),
+        plan: plan.into(),
         step: 0,
         attempt: 1,
         retries: 0,
