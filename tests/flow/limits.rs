@@ -36,8 +36,7 @@ async fn a_receiver_has_never_more_under_way_than_its_webhook_says(deployment: D
     house.automation(titled("limited", [post(&webhook, "{}")])).await;
     house.automation(titled("other", [post(&other, "{}")])).await;
     assert_eq!(house.admin().get_webhook(&webhook).await.unwrap().max_in_flight, Some(2));
-    // The dispatcher has heard of what came before this.
-    house.fires(deal("o-0", "other")).await;
+    house.dispatcher_heard("advanced").await;
     let mut names = Vec::new();
     for number in 0..EVENTS {
         names.push(house.fires(deal(&format!("e-{number}"), "limited")).await);
@@ -70,6 +69,7 @@ async fn a_receiver_gets_no_more_in_any_span_than_its_webhook_says(deployment: D
     let limits = Webhook { rate: a_second(4, 2), ..Webhook::default() };
     let (webhook, _) = house.webhook(limited(automation_webhook("Shop", &receiver.url("/in")), limits)).await;
     house.automation(titled("limited", [post(&webhook, "{{ event.id }}")])).await;
+    house.dispatcher_heard("advanced").await;
     let began = Clock::system().now();
     for number in 0..EVENTS {
         house.fires(deal(&format!("e-{number}"), "limited")).await;

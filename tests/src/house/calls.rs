@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use proto::dispatcher::v1::{Execution, ExecutionState, ListExecutionsRequest};
+use proto::dispatcher::v1::{Execution, ExecutionState, GetQuotaRequest, ListExecutionsRequest};
 use proto::evaluator::v1::{Automation, IngestEventResponse, IngestOutcome};
 use proto::event::v1::Event;
 use proto::registry::v1::CreateWebhookRequest;
@@ -26,11 +26,27 @@ const LONG: Duration = Duration::from_secs(120);
 const PACE: Duration = Duration::from_millis(200);
 
 impl House {
-    /// Puts `acme` on a plan.
-    pub async fn put_plan(&self, plan: &str) {
+    /// Puts `acme` on a plan; its version.
+    pub async fn put_plan(&self, plan: &str) -> i64 {
         let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
         let billing = self.people().billing();
         billing.put_entitlements(ACCOUNT, plan, version).await.expect("the plan should be taken");
+        version
+    }
+
+    /// Puts `acme` on a plan, and waits until the dispatcher has taken in all that the registry had to tell by then.
+    pub async fn dispatcher_heard(&self, plan: &str) {
+        // Twice: the first may be part of the present state, which is not told in order; what comes after it is.
+        for _ in 0..2 {
+            let version = self.put_plan(plan).await;
+            let admin = self.admin();
+            until("the dispatcher has heard of the plan", async || {
+                let asked = GetQuotaRequest { name: format!("{PARENT}/quota") };
+                let quota = admin.quotas().get_quota(asked).await.ok()?.into_inner().quota?;
+                (quota.entitlements_version >= version).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Registers a webhook as admin; its name and signing secret.
