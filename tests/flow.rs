@@ -20,6 +20,7 @@ mod flow {
     mod failing;
     mod limits;
     mod matching;
+    mod notices;
     mod ordering;
     mod pauses;
     mod quotas;

@@ -6,9 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proto::dispatcher::v1::{GrantExecutionsRequest, PauseAccountRequest, ResumeAccountRequest};
+use proto::dispatcher::v1::{
+    AttemptOutcome, GrantExecutionsRequest, PauseAccountRequest, ResumeAccountRequest,
+};
 use proto::registry::v1::WebhookState;
 use sluice_runtime::{Clock, failpoint};
+use sluice_testkit::Receiver;
 use sluice_tests::crowd::{Crowd, Heard};
 use sluice_tests::requests::{automation_webhook, deal, delay, post, titled};
 use sluice_tests::{
@@ -47,6 +50,9 @@ struct Axe {
     fleeting: String,
     /// A webhook that is off until the end, and the automation whose executions wait for it, are cancelled and opened again.
     off: (String, String),
+    /// A webhook whose receiver is gone, and the automation that tells it; who is told that it was given up.
+    dying: (String, String),
+    operations: Receiver,
     /// Plans put and automations made so far.
     number: i64,
     /// Where it was killed, and when.
@@ -64,12 +70,18 @@ async fn killed_at_every_place_nothing_is_lost_and_nothing_doubled(backend: Back
     let (hook, _) = town.house.webhook(automation_webhook("/off", &town.acme.url("/off"))).await;
     town.house.admin().set_state(&hook, WebhookState::Disabled).await.unwrap();
     let off = (hook.clone(), town.house.automation(titled("off", [post(&hook, "1")])).await);
+    let (hook, _) = town.house.webhook(automation_webhook("/dying", &town.acme.url("/dying"))).await;
+    let dying = (hook.clone(), town.house.automation(titled("dying", [post(&hook, "1")])).await);
+    let operations = Receiver::start().await;
+    town.house.operations_webhook(&operations.url("/told"), "webhook").await;
     let mut axe = Axe {
         town,
         folder: folder.path().to_owned(),
         told: [Heard::default(), Heard::default()],
         fleeting,
         off,
+        dying,
+        operations,
         number: 100,
         fired: Vec::new(),
         kills: Vec::new(),
@@ -189,6 +201,16 @@ impl Axe {
                     let _away = admin.activate(&fleeting).await;
                 });
             }
+            By::GivingUp => {
+                let (producer, dying) = (self.town.house.producer(), self.dying.0.clone());
+                calls.spawn(async move {
+                    let _away = admin.set_state(&dying, WebhookState::Enabled).await;
+                    for event in 0..5 {
+                        let event = deal(&format!("dying-{number}-{event}"), "dying");
+                        let _away = producer.ingest(PARENT, event).await;
+                    }
+                });
+            }
             By::Making => {
                 let rule = titled(&format!("made-{number}"), [post(&webhook, "1")]);
                 calls.spawn(async move { drop(admin.create_automation(PARENT, rule).await) });
@@ -228,7 +250,7 @@ impl Axe {
 
     /// Lets everything come to its end, and holds the ledgers against one another.
     async fn judge(self, what: &str) {
-        let Self { town, mut told, fleeting, off, fired, kills, .. } = self;
+        let Self { town, mut told, fleeting, off, dying, operations, fired, kills, .. } = self;
         let admin = town.house.admin();
         let mut quotas = town.house.people().billing().quotas();
         while quotas.resume_account(resumption()).await.is_err()
@@ -244,7 +266,11 @@ impl Axe {
             told[0].asked.ended.insert(execution.name);
             told[0].asked.doubtful.extend(execution.event.map(|event| event.id));
         }
+        for execution in town.of_automations(&[&dying.1]).await {
+            told[0].asked.doubtful.extend(execution.event.map(|event| event.id));
+        }
         let books = town.settle(told).await;
+        let notices = town.settle_notices(&operations).await;
         let at_the_kills = |ledgers: &sluice_tests::ledgers::Ledgers, kill: i64| {
             let standing = ledgers.standing_at(kill);
             standing.on_the_wire + standing.paused + standing.delayed + standing.retrying
@@ -255,7 +281,8 @@ impl Axe {
             .map(|(name, _)| name.as_str())
             .collect();
         figures(format_args!(
-            "{what}: {} places reached, {} kills, {} of them with work in flight\n  acme: {}\n    {}\n  globex: {}\n    {}",
+            "{what}: {} places reached, {} kills, {} of them with work in flight\n  acme: {}\n    {}\n  globex: {}\n    {}\n  \
+             notices: {notices}",
             points::all().len(),
             fired.len(),
             fired.len() - idle.len(),
@@ -270,6 +297,12 @@ impl Axe {
             assert_eq!(told.contradictions, Vec::<String>::new(), "{account}");
             assert_eq!(ledgers.violations(&kills), Vec::<String>::new(), "{account}");
         }
+        assert_eq!(notices.violations(&kills), Vec::<String>::new());
+        let (gone, told) = (books.acme.outcomes_at("/dying").len(), notices.count(AttemptOutcome::Succeeded));
+        assert!(
+            (1..=gone).contains(&told),
+            "{told} notices of a webhook whose receiver answered {gone} times that it is gone"
+        );
         assert_eq!(QUOTA.excess(&books.globex.starts()), 0, "I8: starts beyond the quota");
         assert_eq!(idle, Vec::<&str>::new(), "places reached without work in flight");
     }

@@ -25,6 +25,8 @@ pub(super) enum By {
     Granting,
     /// An operator pauses an account, and resumes it.
     Pausing,
+    /// A receiver is gone: its webhook is given up, and enabled again.
+    GivingUp,
     /// A start, on what a kill left.
     Starting,
     /// The end of a lease whose owner was killed.
@@ -53,6 +55,8 @@ const TABLE: &[(&str, By, bool, &[&str])] = &[
     ("entitlements", By::Billing, true, &[]),
     ("grant", By::Granting, true, &[]),
     ("pause", By::Pausing, true, &[]),
+    ("sweep_webhook", By::GivingUp, true, &[]),
+    ("notices_sent", By::GivingUp, true, &[]),
     ("rescue", By::Waiting, true, &["telling"]),
 ];
 
@@ -65,8 +69,8 @@ const BEYOND: &[(&str, &str)] = &[
     ("put_back", "a shelf is put back once it was looked through"),
     ("prune_lanes", "lanes are looked at every ten minutes"),
     ("receiver_limits", "none of the suite's webhooks has limits"),
-    ("sweep_webhook", "none of the suite's receivers is gone"),
     ("prune_grants", "grants are kept until a day after their period, and looked at every ten minutes"),
+    ("prune_notices", "notices are kept for thirty days, and looked at every ten minutes"),
     ("prune_receipts", "receipts are kept for an hour at least, and looked at every ten minutes"),
     ("prune_changes", "changes are looked at every ten minutes"),
 ];

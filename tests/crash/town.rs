@@ -14,10 +14,10 @@ use proto::registry::v1::{CreateWebhookRequest, WebhookState};
 use sluice_runtime::Shutdown;
 use sluice_testkit::{Answer, Hit, Receiver};
 use sluice_tests::crowd::{Client, Crowd, Heard};
-use sluice_tests::ledgers::{Ledgers, Terms};
+use sluice_tests::ledgers::{Asked, Ledgers, Terms};
 use sluice_tests::requests::{automation_webhook, deal, delay, event_webhook, noted, post, titled};
 use sluice_tests::starts::Promise;
-use sluice_tests::{ACCOUNT, House, OTHER_ACCOUNT, Person, Setup, until, within};
+use sluice_tests::{ACCOUNT, House, OTHER_ACCOUNT, Person, SYSTEM_ACCOUNT, Setup, until, within};
 use tokio::task::JoinHandle;
 
 /// The plan `crowded`, on which `globex` is.
@@ -29,8 +29,10 @@ pub(super) const TERMS: Terms =
 const RETRIES: usize = 4;
 /// Clients of `acme`.
 const OF_ACME: usize = 12;
-/// Clients of `globex`, each with a third of the events that a client of `acme` has.
+/// Clients of `globex`, each with a third of the events that a client of `acme` has, as long as its quota lets them all start in the
+/// time that a run takes.
 const OF_GLOBEX: usize = 4;
+const MOST_OF_GLOBEX: usize = 1_250;
 /// One of so many requests is answered only when all that are held are.
 const HELD: usize = 25;
 /// Between two times at which what is held is answered.
@@ -100,7 +102,8 @@ impl Town {
 
     /// Crowds that send so many events, together.
     pub(super) fn crowd(&self, events: usize, round: &str, seed: u64) -> [Crowd; 2] {
-        let each = events / (3 * OF_ACME + OF_GLOBEX);
+        let of_globex = (events / (3 * OF_ACME + OF_GLOBEX)).min(MOST_OF_GLOBEX);
+        let of_acme = (events - OF_GLOBEX * of_globex) / OF_ACME;
         let people = self.house.people();
         let clients =
             |account: &str, count: usize, events: usize, at_once: usize, event: fn(&str) -> Event| {
@@ -114,8 +117,8 @@ impl Town {
                 Crowd::start(clients.collect())
             };
         [
-            clients(ACCOUNT, OF_ACME, 3 * each, 1, mixed),
-            clients(OTHER_ACCOUNT, OF_GLOBEX, each, each * 3 / 5, |id| deal(id, "paced")),
+            clients(ACCOUNT, OF_ACME, of_acme, 1, mixed),
+            clients(OTHER_ACCOUNT, OF_GLOBEX, of_globex, of_globex * 3 / 5, |id| deal(id, "paced")),
         ]
     }
 
@@ -161,6 +164,14 @@ impl Town {
             told: [acme, globex],
         }
     }
+
+    /// Waits until all notices were told, and closes the ledgers of the system account: nobody was told that they were accepted.
+    pub(super) async fn settle_notices(&self, operations: &Receiver) -> Ledgers {
+        let (admin, parent) =
+            (self.house.people().admin(SYSTEM_ACCOUNT), format!("accounts/{SYSTEM_ACCOUNT}"));
+        rests(&admin, &parent).await;
+        Ledgers::read_as(&admin, &parent, operations, Asked::default(), TERMS).await.unasked()
+    }
 }
 
 /// Waits until two crowds have sent what they had; what each was told.
@@ -201,6 +212,7 @@ fn answers() -> impl FnMut(&Hit) -> Answer {
                 Answer::status(if *before <= fails { 503 } else { 200 })
             }
             "/gone" => Answer::status(404),
+            "/dying" => Answer::status(410),
             _ => Answer::status(200),
         };
         // A delivery without a retry to spare is never late.
@@ -227,9 +239,9 @@ fn mixed(id: &str) -> Event {
     }
 }
 
-/// Whether the event of this id goes to the receiver that refuses; those that single tests send of their own do not.
+/// Whether the event of this id goes to a receiver that refuses; of those that single tests send of their own, only some do.
 fn is_refused(id: &str) -> bool {
-    kind(id) == 17 && !id.starts_with("off-") && !id.starts_with("fleeting-")
+    id.starts_with("dying-") || (kind(id) == 17 && !id.starts_with("off-") && !id.starts_with("fleeting-"))
 }
 
 async fn webhook(house: &House, account: &str, request: CreateWebhookRequest) -> String {

@@ -30,7 +30,7 @@ fn header<'a>(headers: &'a [Header], name: &str) -> &'a Header {
     headers.iter().find(|header| header.name == name).unwrap_or_else(|| panic!("{name} in {headers:?}"))
 }
 
-fn assert_signed(hit: &Hit, secret: &str) {
+pub(super) fn assert_signed(hit: &Hit, secret: &str) {
     let headers = SignedHeaders {
         id: hit.header("webhook-id"),
         timestamp: hit.header("webhook-timestamp"),

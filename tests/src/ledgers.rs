@@ -117,6 +117,14 @@ impl Ledgers {
         Self::closed(asked, receiver.hits().iter().map(seen).collect(), history, terms)
     }
 
+    /// The same where nobody was told what was accepted: whatever is there may be there, once.
+    #[must_use]
+    pub fn unasked(mut self) -> Self {
+        self.asked.doubtful =
+            self.history.iter().map(|execution| promises::event_of(execution).to_owned()).collect();
+        self
+    }
+
     fn closed(asked: Asked, hits: Vec<Seen>, history: Vec<Execution>, terms: Terms) -> Self {
         // The latest is put first, so that the first stays.
         let seen = hits.iter().rev().map(|hit| (hit.key.clone(), hit.at)).collect();

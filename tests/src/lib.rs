@@ -59,7 +59,7 @@ mod watching;
 pub use deployment::{Deployment, Shape};
 pub use hanging::Hanging;
 pub use house::{House, micros};
-pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person};
+pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person, SYSTEM_ACCOUNT};
 pub use ports::free_address;
 pub use premises::signer;
 pub use process::Process;

@@ -29,6 +29,8 @@ pub const ACCOUNT: &str = "acme";
 pub const PARENT: &str = "accounts/acme";
 /// Another account, for strangers.
 pub const OTHER_ACCOUNT: &str = "globex";
+/// The account that operational webhooks belong to.
+pub const SYSTEM_ACCOUNT: &str = "_sluice";
 
 /// A way to a server, a token in each call.
 pub type Line = InterceptedService<Channel, Badge>;

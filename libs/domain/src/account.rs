@@ -26,7 +26,21 @@ pub struct AccountId(Arc<str>);
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(Box<str>);
 
+/// The name of [`AccountId::system`].
+const SYSTEM: &str = "_sluice";
+
 impl AccountId {
+    /// The account that Sluice's own notices belong to: reserved, no tenant has it. Whoever runs Sluice puts it on a plan, and
+    /// gives it event webhooks.
+    pub fn system() -> Self {
+        Self(SYSTEM.into())
+    }
+
+    /// Whether it is [`Self::system`].
+    pub fn is_system(&self) -> bool {
+        self.as_str() == SYSTEM
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,6 +92,12 @@ mod tests {
         for bad in ["", "a b", "ä", "a/b", "a\0", &"x".repeat(65)] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_system_account_has_a_name_like_any_other() {
+        assert_eq!("_sluice".parse(), Ok(AccountId::system()));
+        assert!(AccountId::system().is_system() && !"sluice".parse::<AccountId>().unwrap().is_system());
     }
 
     #[test]

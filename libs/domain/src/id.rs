@@ -53,6 +53,7 @@ kinds! {
     ExecutionKind, ExecutionId, "ex", "execution";
     DeliveryKind, DeliveryId, "dl", "delivery";
     AttemptKind, AttemptId, "at", "attempt";
+    NoticeKind, NoticeId, "nt", "notice";
 }
 
 /// The text is not an id of this kind.

@@ -31,7 +31,7 @@ mod violation;
 pub use account::{AccountId, UserId};
 pub use entitlements::{Allowance, Entitlements, Rate};
 pub use event::{Action, Event, EventId, MAX_EVENT_BYTES, ObjectName, Visibility};
-pub use id::{AttemptId, AutomationId, DeliveryId, ExecutionId, Id, Kind, WebhookId};
+pub use id::{AttemptId, AutomationId, DeliveryId, ExecutionId, Id, Kind, NoticeId, WebhookId};
 pub use page::{Cursor, CursorError, PageSize};
 pub use plan::{Catalogue, CatalogueError, Plan};
 pub use reason::Reason;

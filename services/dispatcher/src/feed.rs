@@ -4,6 +4,7 @@ use sluice_domain::{AccountId, Entitlements, ReceiverLimits, WebhookId};
 use thiserror::Error;
 
 use crate::breaker::Standing;
+use crate::notice::Subscriber;
 
 /// What changed at the registry.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub enum Change {
         standing: Standing,
         /// What its receiver is to be spared.
         limits: ReceiverLimits,
+        /// Which notices it is told of: an event webhook that an admin of the system account owns.
+        subscriber: Option<Subscriber>,
     },
     /// A webhook is gone.
     WebhookDeleted(AccountId, WebhookId),

@@ -8,7 +8,8 @@
 //!   it; [`breaker`]: how a webhook that fails is held back, tried, and given up;
 //!   [`mod@line`]: whose turn it is where ordering is wanted;
 //! - [`filter`]: which executions are asked for, by [`trace`], [`record`] and more;
-//! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed;
+//! - [`change`]: what happened, as watchers are told; [`pause`]: which gates of an account are closed; [`notice`]: what whoever runs
+//!   Sluice is told of;
 //! - [`claim`]: the right to try one delivery, under a lease; [`target`]: where it goes; [`receiver`]: how much it may
 //!   have under way; [`redaction`]: what history may show;
 //!   [`feed`]: what the registry tells.
@@ -34,6 +35,7 @@ pub mod grpc;
 pub mod limits;
 pub mod line;
 pub mod note;
+pub mod notice;
 pub mod pause;
 pub mod pending;
 pub mod plan;

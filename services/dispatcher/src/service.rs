@@ -18,8 +18,8 @@ use crate::delivery::Courier;
 use crate::grpc::{Dispatch, Executions, Quotas, internal_table, public_table};
 use crate::store::Store;
 use crate::worker::{
-    Accepting, AcceptingMeans, Alarm, Claiming, GivingUp, Keeping, Reporting, Sending, SendingMeans, Slots,
-    Sweeping, Tail, Targets, following, pruning, rescuing, sweeping,
+    Accepting, AcceptingMeans, Alarm, Claiming, Following, GivingUp, Keeping, Notifying, Reporting, Sending,
+    SendingMeans, Slots, Subscribers, Sweeping, Tail, Targets, pruning, rescuing, sweeping,
 };
 
 /// What a dispatcher stands on.
@@ -79,7 +79,7 @@ impl Dispatcher {
             Store::open(database, entropy.clone(), lease, schedule).await?.with_breaker(config.breaker);
         let to_registry = registry.clone();
         let registry = RegistryClient::new(registry);
-        let targets = Targets::new(registry.clone());
+        let (targets, subscribers) = (Targets::new(registry.clone()), Subscribers::default());
         let (alarm, sweep, slots) = (
             Alarm::default(),
             Sweeping::default(),
@@ -143,10 +143,19 @@ impl Dispatcher {
         };
         supervisor.spawn("give up", move |shutdown| giving_up.run(shutdown));
         {
+            let notifying = Notifying {
+                store: store.clone(),
+                subscribers: subscribers.clone(),
+                accepting: accepting.clone(),
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+            };
+            supervisor.spawn("notify", move |shutdown| notifying.run(shutdown));
+        }
+        {
             let (store, alarm, entropy) = (store.clone(), alarm.clone(), entropy.clone());
-            supervisor.spawn("follow", move |shutdown| {
-                following(registry, store, targets, alarm, entropy, shutdown)
-            });
+            let following = Following { registry, store, targets, subscribers, alarm, entropy };
+            supervisor.spawn("follow", move |shutdown| following.run(shutdown));
         }
         supervisor.spawn("finish", move |shutdown| async move {
             shutdown.triggered().await;

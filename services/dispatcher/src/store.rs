@@ -3,7 +3,7 @@
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
 //! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
 //! what the evaluator does to an automation, `control` what people ask of one execution, `quotas` what billing and operators do to an
-//! account, `lines` whose turn it is at webhooks that are ordered; `retention` removes. `history` only reads.
+//! account, `lines` whose turn it is at webhooks that are ordered, `notices` what whoever runs Sluice is told of; `retention` removes. `history` only reads.
 //! Transactions that touch an account lock its row first, in key order; what they did to executions is on record in `changes`,
 //! which `horizon` says how far to trust and `watch` reads.
 
@@ -26,6 +26,7 @@ mod horizon;
 mod hot;
 mod lanes;
 mod lines;
+mod notices;
 mod pages;
 mod pending;
 mod quotas;
@@ -57,6 +58,7 @@ pub use disabling::Disabling;
 pub use history::ExecutionPage;
 pub use horizon::Horizon;
 pub use hot::{Probe, hot_statements};
+pub use notices::Unsent;
 pub use pages::PageKey;
 pub use quotas::{Granted, QuotaSnapshot};
 pub use receivers::{AccountLimits, Limited};
@@ -89,6 +91,8 @@ pub struct Store {
     recent: recent::Recent,
     /// Tells whoever tells the registry that a webhook is to be disabled.
     disables: Arc<Notify>,
+    /// Tells whoever makes events of notices that there are some.
+    notes: Arc<Notify>,
     /// Tells whoever follows the changes that this process has committed some.
     stirred: Arc<Notify>,
 }
@@ -107,9 +111,20 @@ impl Store {
         migrate(&database, MIGRATIONS).await?;
         let (lanes, recent) = (lanes::Lanes::default(), recent::Recent::default());
         let (breaker, limited) = (Policy::default(), Limited::default());
-        let (disables, stirred) = (Arc::default(), Arc::default());
-        let store =
-            Self { database, entropy, lease, schedule, breaker, lanes, recent, limited, disables, stirred };
+        let (disables, notes, stirred) = (Arc::default(), Arc::default(), Arc::default());
+        let store = Self {
+            database,
+            entropy,
+            lease,
+            schedule,
+            breaker,
+            lanes,
+            recent,
+            limited,
+            disables,
+            notes,
+            stirred,
+        };
         store.remember_limits().await.map_err(MigrationError::from)?;
         Ok(store)
     }

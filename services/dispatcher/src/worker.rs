@@ -1,5 +1,5 @@
-//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, pruning, following the registry, and telling those
-//! who watch.
+//! What runs by itself: accepting in batches, claiming, sending, reporting, rescuing, sweeping, pruning, following the registry, making
+//! events of notices, and telling those who watch.
 //!
 //! One claim's way: `accept` or `claim` takes it under a lease and hands it to `send` with a seat of [`Slots`]; `send` dials it, or
 //! hands it back if it is too late; `report` writes down what became of it, and only then is the seat free.
@@ -8,6 +8,7 @@ mod accept;
 mod claim;
 mod disable;
 mod follow;
+mod notify;
 mod prune;
 mod report;
 mod rescue;
@@ -25,7 +26,8 @@ use tokio::sync::Notify;
 pub use accept::{Accepting, Means as AcceptingMeans};
 pub use claim::Claiming;
 pub use disable::GivingUp;
-pub use follow::following;
+pub use follow::Following;
+pub use notify::{Notifying, Subscribers};
 pub use prune::{Keeping, Pruned, Pruning, pruning};
 pub use report::Reporting;
 pub use rescue::rescuing;

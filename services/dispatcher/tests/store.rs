@@ -27,6 +27,7 @@ mod store {
     pub(crate) mod history;
     pub(crate) mod invariants;
     pub(crate) mod makers;
+    pub(crate) mod notices;
     pub(crate) mod ordering;
     pub(crate) mod pauses;
     mod plans;
@@ -188,6 +189,11 @@ cases! {
         what_failed_is_brought_back_once_the_webhook_is_enabled_again,
         a_step_towards_it_ends_the_execution_where_it_stands,
         a_deleted_webhook_has_no_breaker_and_what_waits_goes_on_to_fail;
+    notices:
+        a_breaker_that_opens_is_told_once_and_once_that_it_closed,
+        a_webhook_that_the_system_disabled_is_told_once_whoever_says_it_first,
+        one_that_was_changed_since_or_disabled_by_hand_is_not_told,
+        what_is_not_sent_is_found_after_a_restart_and_never_pruned;
     control:
         stopping_sweeps_in_steps,
         stopping_reaches_its_generation_and_those_before_and_no_others,

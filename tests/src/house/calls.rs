@@ -9,7 +9,7 @@ use proto::event::v1::Event;
 use proto::registry::v1::CreateWebhookRequest;
 
 use super::House;
-use crate::people::{ACCOUNT, PARENT};
+use crate::people::{ACCOUNT, PARENT, SYSTEM_ACCOUNT};
 use crate::requests::{self, post};
 use crate::wait::{until, within};
 
@@ -52,6 +52,18 @@ impl House {
     /// Registers a webhook as admin; its name and signing secret.
     pub async fn webhook(&self, request: CreateWebhookRequest) -> (String, String) {
         let created = self.admin().create_webhook(request).await.expect("the webhook should be taken");
+        (created.webhook.expect("the webhook").name, created.signing_secret)
+    }
+
+    /// Gives the system account an event webhook that wants notices of this object; its name and signing secret.
+    pub async fn operations_webhook(&self, url: &str, object: &str) -> (String, String) {
+        let people = self.people();
+        let billing = people.billing();
+        billing.put_entitlements(SYSTEM_ACCOUNT, "essential", 1).await.expect("the plan should be taken");
+        let parent = format!("accounts/{SYSTEM_ACCOUNT}");
+        let request = CreateWebhookRequest { parent, ..requests::event_webhook("operations", url, object) };
+        let admin = people.admin(SYSTEM_ACCOUNT);
+        let created = admin.create_webhook(request).await.expect("the webhook should be taken");
         (created.webhook.expect("the webhook").name, created.signing_secret)
     }
 

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use proto::event::v1 as event;
 use proto::registry::v1 as wire;
 use proto::registry::v1::feed_service_client::FeedServiceClient;
 use proto::registry::v1::watch_changes_response::Change as WireChange;
-use sluice_domain::{AccountId, Allowance, Entitlements, Rate, ReceiverLimits, Secret, Span, WebhookId};
+use sluice_domain::{
+    AccountId, Action, Allowance, Entitlements, Rate, ReceiverLimits, Secret, Span, Subscription, WebhookId,
+};
 use sluice_rpc::{AccountName, ResourceName, Transport, convert};
 use tonic::{Code, Status, Streaming};
 
 use crate::breaker::{Standing, Why};
 use crate::feed::{Change, Feed, FeedError};
+use crate::notice::Subscriber;
 use crate::target::{ResolveError, Target};
 
 /// How long one look-up may take.
@@ -147,7 +151,11 @@ fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedErr
             let standing = standing(webhook.state(), webhook.disable_reason());
             let limits =
                 ReceiverLimits { max_in_flight: webhook.max_in_flight, rate: webhook.rate.and_then(rate) };
-            Change::Webhook { account, webhook: id, standing, limits }
+            let ordered = webhook.ordering() == wire::WebhookOrdering::Record;
+            let wanted = webhook.subscription.filter(|_| account.is_system() && webhook.owner_is_admin);
+            let subscription = wanted.map(subscription).transpose()?;
+            let subscriber = subscription.map(|subscription| Subscriber { subscription, ordered });
+            Change::Webhook { account, webhook: id, standing, limits, subscriber }
         }
         WireChange::WebhookDeleted(deleted) => {
             let (account, webhook) = webhook_of(&deleted.name)?;
@@ -166,6 +174,21 @@ fn standing(state: wire::WebhookState, reason: wire::DisableReason) -> Standing 
         (wire::WebhookState::Disabled, _) => Standing::DisabledByHand,
         _ => Standing::Enabled,
     }
+}
+
+fn subscription(wire: event::Subscription) -> Result<Subscription, FeedError> {
+    let action = |action| match action {
+        event::Action::Added => Ok(Action::Added),
+        event::Action::Updated => Ok(Action::Updated),
+        event::Action::Deleted => Ok(Action::Deleted),
+        event::Action::Unspecified => Err(misread("action")),
+    };
+    let actions = wire.actions().map(action).collect::<Result<_, _>>()?;
+    let object = match wire.object.as_str() {
+        "*" => None,
+        name => Some(name.parse().map_err(|_| misread("object"))?),
+    };
+    Ok(Subscription { object, actions })
 }
 
 fn misread(what: &str) -> FeedError {

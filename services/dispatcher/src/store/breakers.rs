@@ -8,10 +8,12 @@ use sluice_runtime::Entropy;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::Result;
+use super::notices::Told;
 use crate::breaker::{Breaker, Decision, Policy, Probe, Seen, State, Why};
 use crate::claim::{Contact, Finish};
 use crate::execution::Next;
 use crate::gate::Gates;
+use crate::notice::News;
 use crate::quota::AccountQuota;
 
 /// The columns of a breaker beside its key.
@@ -25,6 +27,15 @@ pub(super) struct Health<'a> {
     gates: &'a HashMap<AccountId, Gates>,
     /// What is decided anew; none is to be on record where there is nothing.
     decided: BTreeMap<(AccountId, WebhookId), Option<Breaker>>,
+}
+
+/// What follows from what was decided.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Whether a webhook is to be disabled.
+    pub(super) disables: bool,
+    /// What whoever runs Sluice is to be told.
+    pub(super) told: Told,
 }
 
 impl<'a> Health<'a> {
@@ -55,22 +66,24 @@ impl<'a> Health<'a> {
         }
     }
 
-    /// Writes what was decided, and wakes the accounts for it. Says whether a webhook is to be disabled.
+    /// Writes what was decided, and wakes the accounts for it.
     pub(super) async fn write(
         self,
         tx: &Transaction,
         quotas: &mut BTreeMap<AccountId, AccountQuota>,
         now: Timestamp,
-    ) -> Result<bool> {
-        let mut disables = false;
+    ) -> Result<Written> {
+        let mut written = Written::default();
         for ((account, webhook), breaker) in self.decided {
-            let held = self.gates.get(&account).and_then(|gates| gates.breaker(webhook));
-            let held = held.is_some_and(|held| held.holds());
+            let before = self.gates.get(&account).and_then(|gates| gates.breaker(webhook));
+            let held = before.is_some_and(|before| before.holds());
+            written.told.add(&account, News::of(webhook, before.as_ref(), breaker.as_ref()));
             match breaker {
                 Some(breaker) => save(tx, &account, [(webhook, breaker)].into_iter()).await?,
                 None => forget(tx, &account, webhook).await?,
             }
-            disables |= breaker.is_some_and(|breaker| matches!(breaker.state, State::Disabling { .. }));
+            written.disables |=
+                breaker.is_some_and(|breaker| matches!(breaker.state, State::Disabling { .. }));
             let wake_at = match breaker {
                 Some(breaker) => breaker.probe_at(),
                 None => held.then_some(now),
@@ -79,7 +92,7 @@ impl<'a> Health<'a> {
                 quota.wake_at = quota.wake_at.into_iter().chain(wake_at).min();
             }
         }
-        Ok(disables)
+        Ok(written)
     }
 }
 

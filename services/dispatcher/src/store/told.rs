@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
+use super::notices::Told;
 use super::{Result, Store, accounts, breakers, gates, retention, whole};
 use crate::breaker::{Breaker, Decision, Standing};
 use crate::change::Changes;
 use crate::gate::Subject;
+use crate::notice::News;
 
 impl Store {
     /// Puts entitlements in force if they are newer than those on record. Says whether they were.
@@ -126,10 +128,12 @@ impl Store {
             (Some(breaker), true) => breaker.answered(standing, revision, fresh),
             (breaker, _) => Breaker::told(breaker, standing, revision, fresh, now),
         };
+        let mut told = Told::default();
         match decision {
             Decision::Leave => {}
-            Decision::Keep(breaker) => {
-                breakers::save(&tx, account, [(webhook, breaker)].into_iter()).await?;
+            Decision::Keep(next) => {
+                told.add(account, News::of(webhook, breaker.as_ref(), Some(&next)));
+                breakers::save(&tx, account, [(webhook, next)].into_iter()).await?;
             }
             Decision::Forget => breakers::forget(&tx, account, webhook).await?,
         }
@@ -143,7 +147,9 @@ impl Store {
         if changed {
             changes.gates(account);
         }
+        self.note(&tx, &told, now).await?;
         self.commit(tx, &changes, now).await?;
+        self.noted(&told);
         Ok(changed)
     }
 }

@@ -1,6 +1,7 @@
-//! Following the registry: entitlements go into the account's row, disabled webhooks close their gate, changed ones are asked anew.
+//! Following the registry: entitlements go into the account's row, disabled webhooks close their gate, changed ones are asked anew, those
+//! that want notices are remembered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sluice_domain::{AccountId, ReceiverLimits, WebhookId};
@@ -9,10 +10,12 @@ use sluice_storage::StorageError;
 use thiserror::Error;
 
 use super::Alarm;
+use super::notify::Subscribers;
 use super::targets::Targets;
 use crate::breaker::Standing;
 use crate::clients::registry::RegistryClient;
 use crate::feed::{Change, Feed, FeedError};
+use crate::notice::Subscriber;
 use crate::store::Store;
 
 /// The shortest rest before the feed is opened again.
@@ -31,62 +34,72 @@ enum Broken {
     Storage(#[from] StorageError),
 }
 
-/// Runs until shutdown.
-pub async fn following(
-    registry: RegistryClient,
-    store: Store,
-    targets: Targets,
-    alarm: Alarm,
-    entropy: Entropy,
-    shutdown: Shutdown,
-) {
-    let mut follower = Follower { registry, store, targets, alarm, cursor: 0 };
-    let mut rest = REST;
-    while !shutdown.is_triggered() {
-        let mut opened = false;
-        match shutdown.or(follower.follow(&mut opened)).await {
-            None => return,
-            Some(Ok(())) => {}
-            Some(Err(Broken::Feed(FeedError::CursorTooOld))) => follower.cursor = 0,
-            Some(Err(error)) => {
-                tracing::warn!(error = %error, cause = ?error, "the registry's feed broke off");
+/// What following the registry needs.
+pub struct Following {
+    /// Whom to follow.
+    pub registry: RegistryClient,
+    /// Where what it says is put in force.
+    pub store: Store,
+    /// What is to be asked anew.
+    pub targets: Targets,
+    /// Which webhooks want notices.
+    pub subscribers: Subscribers,
+    /// Who claims what may start now.
+    pub alarm: Alarm,
+    /// For rests of different lengths.
+    pub entropy: Entropy,
+}
+
+impl Following {
+    /// Runs until shutdown.
+    pub async fn run(self, shutdown: Shutdown) {
+        let entropy = self.entropy.clone();
+        let mut follower = Follower { means: self, cursor: 0 };
+        let mut rest = REST;
+        while !shutdown.is_triggered() {
+            let mut opened = false;
+            match shutdown.or(follower.follow(&mut opened)).await {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(Broken::Feed(FeedError::CursorTooOld))) => follower.cursor = 0,
+                Some(Err(error)) => {
+                    tracing::warn!(error = %error, cause = ?error, "the registry's feed broke off");
+                }
             }
-        }
-        rest = if opened { REST } else { (rest * 2).min(LONGEST_REST) };
-        let jittered = rest.mul_f64(0.5 + entropy.fraction());
-        if shutdown.or(tokio::time::sleep(jittered)).await.is_none() {
-            return;
+            rest = if opened { REST } else { (rest * 2).min(LONGEST_REST) };
+            let jittered = rest.mul_f64(0.5 + entropy.fraction());
+            if shutdown.or(tokio::time::sleep(jittered)).await.is_none() {
+                return;
+            }
         }
     }
 }
 
-/// What follows the registry.
+/// Who follows the registry.
 struct Follower {
-    registry: RegistryClient,
-    store: Store,
-    targets: Targets,
-    alarm: Alarm,
+    means: Following,
     /// The last revision that is applied; 0 before the present state was read whole.
     cursor: i64,
 }
 
-/// What is on record while the present state is read, so that only what differs is written.
+/// What is on record while the present state is read, so that only what differs is written, and what was told of it so far.
 #[derive(Default)]
 struct OnRecord {
     versions: HashMap<AccountId, i64>,
     told: HashMap<(AccountId, WebhookId), (Standing, ReceiverLimits)>,
+    subscribers: BTreeMap<WebhookId, Subscriber>,
 }
 
 impl Follower {
     /// Follows the feed until it ends; `opened` says whether it was opened at all.
     async fn follow(&mut self, opened: &mut bool) -> Result<(), Broken> {
-        let mut changes = self.registry.watch(self.cursor).await?;
+        let mut changes = self.means.registry.watch(self.cursor).await?;
         *opened = true;
         let mut present = None;
         if self.cursor == 0 {
             // Only now: what is asked from here on is no older than the state that is about to be told.
-            self.targets.forget_all();
-            let versions = self.store.known_versions().await?.into_iter().collect();
+            self.means.targets.forget_all();
+            let versions = self.means.store.known_versions().await?.into_iter().collect();
             present = Some(OnRecord { versions, ..OnRecord::default() });
         }
         while let Some(Feed { revision, change }) = changes.next().await? {
@@ -110,14 +123,16 @@ impl Follower {
         match change {
             Change::Entitlements(account, entitlements) => {
                 if on_record.versions.get(&account).is_none_or(|version| *version < entitlements.version) {
-                    self.store.apply_entitlements(&account, &entitlements).await?;
-                    self.alarm.ring();
+                    self.means.store.apply_entitlements(&account, &entitlements).await?;
+                    self.means.alarm.ring();
                 }
             }
-            Change::Webhook { account, webhook, standing, limits } => {
+            Change::Webhook { account, webhook, standing, limits, subscriber } => {
+                on_record.subscribers.extend(subscriber.map(|subscriber| (webhook, subscriber)));
                 on_record.told.insert((account, webhook), (standing, limits));
             }
             Change::WebhookDeleted(account, webhook) => {
+                on_record.subscribers.remove(&webhook);
                 on_record.told.remove(&(account, webhook));
             }
             Change::Synced => {}
@@ -128,21 +143,22 @@ impl Follower {
     /// The present state is complete: gates are as it says, and open where it does not know the webhook any more, so that what
     /// waits there fails instead of waiting for ever.
     async fn settle(&self, on_record: OnRecord, revision: i64) -> Result<(), Broken> {
-        let gated = self.store.gated_webhooks().await?;
+        let gated = self.means.store.gated_webhooks().await?;
         for ((account, webhook), (standing, limits)) in &on_record.told {
-            self.store.put_receiver_limits(account, *webhook, *limits).await?;
+            self.means.store.put_receiver_limits(account, *webhook, *limits).await?;
             if *standing != Standing::Enabled || gated.contains(&(account.clone(), *webhook)) {
-                self.store.put_webhook(account, *webhook, revision, *standing).await?;
+                self.means.store.put_webhook(account, *webhook, revision, *standing).await?;
             }
         }
-        let limited = self.store.limited().all().into_iter();
+        let limited = self.means.store.limited().all().into_iter();
         for (account, webhook) in limited.filter(|key| !on_record.told.contains_key(key)) {
-            self.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
+            self.means.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
         }
         for key in gated.iter().filter(|key| !on_record.told.contains_key(key)) {
-            self.store.put_webhook(&key.0, key.1, revision, Standing::Gone).await?;
+            self.means.store.put_webhook(&key.0, key.1, revision, Standing::Gone).await?;
         }
-        self.alarm.ring();
+        self.means.subscribers.replace(on_record.subscribers);
+        self.means.alarm.ring();
         Ok(())
     }
 
@@ -150,21 +166,27 @@ impl Follower {
     async fn apply(&self, change: Change, revision: i64) -> Result<(), Broken> {
         match change {
             Change::Entitlements(account, entitlements) => {
-                self.store.apply_entitlements(&account, &entitlements).await?;
+                self.means.store.apply_entitlements(&account, &entitlements).await?;
             }
-            Change::Webhook { account, webhook, standing, limits } => {
-                self.store.put_receiver_limits(&account, webhook, limits).await?;
-                self.targets.forget(&account, webhook).await;
-                self.store.put_webhook(&account, webhook, revision, standing).await?;
+            Change::Webhook { account, webhook, standing, limits, subscriber } => {
+                if account.is_system() {
+                    self.means.subscribers.put(webhook, subscriber);
+                }
+                self.means.store.put_receiver_limits(&account, webhook, limits).await?;
+                self.means.targets.forget(&account, webhook).await;
+                self.means.store.put_webhook(&account, webhook, revision, standing).await?;
             }
             Change::WebhookDeleted(account, webhook) => {
-                self.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
-                self.targets.forget(&account, webhook).await;
-                self.store.put_webhook(&account, webhook, revision, Standing::Gone).await?;
+                if account.is_system() {
+                    self.means.subscribers.put(webhook, None);
+                }
+                self.means.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
+                self.means.targets.forget(&account, webhook).await;
+                self.means.store.put_webhook(&account, webhook, revision, Standing::Gone).await?;
             }
             Change::Synced => {}
         }
-        self.alarm.ring();
+        self.means.alarm.ring();
         Ok(())
     }
 }

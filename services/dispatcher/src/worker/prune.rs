@@ -13,6 +13,8 @@ use crate::store::Store;
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(600);
 /// How many times as long as a step took it rests after it, so that the hot path has the database to itself most of the time.
 const RESTS: u32 = 4;
+/// How long notices are kept that became events.
+const NOTICES: Span = Span::from_secs(30 * 86_400);
 /// How many steps through the lanes one round takes.
 const LANE_STEPS: usize = 20;
 
@@ -34,6 +36,8 @@ pub struct Pruned {
     pub receipts: usize,
     /// Grants of periods that are over.
     pub grants: usize,
+    /// Notices.
+    pub notices: usize,
     /// Lanes of automations that were stopped.
     pub lanes: usize,
 }
@@ -52,8 +56,8 @@ pub async fn pruning(store: Store, keeping: Keeping, shutdown: Shutdown) {
         match shutdown.or(Box::pin(pruning.round())).await {
             None => return,
             Some(Ok(pruned)) if pruned == Pruned::default() => {}
-            Some(Ok(Pruned { executions, receipts, grants, lanes })) => {
-                tracing::info!(executions, receipts, grants, lanes, "pruned what is no longer kept");
+            Some(Ok(Pruned { executions, receipts, grants, notices, lanes })) => {
+                tracing::info!(executions, receipts, grants, notices, lanes, "pruned what is no longer kept");
             }
             Some(Err(error)) => {
                 tracing::warn!(error = %error, cause = ?error, "pruning rests: the database does not answer");
@@ -77,7 +81,8 @@ impl Pruning {
         while rested(self.store.prune_changes(self.keeping.changes)).await? {}
         let receipts = all(|| self.store.prune_receipts(self.keeping.receipts)).await?;
         let grants = all(|| self.store.prune_grants()).await?;
-        Ok(Pruned { executions, receipts, grants, lanes: self.lanes().await? })
+        let notices = all(|| self.store.prune_notices(NOTICES)).await?;
+        Ok(Pruned { executions, receipts, grants, notices, lanes: self.lanes().await? })
     }
 
     async fn executions(&self) -> Result<usize, StorageError> {

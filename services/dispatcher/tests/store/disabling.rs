@@ -25,16 +25,16 @@ fn gone(claim: &Claim) -> Finish {
     report(claim, Some(Attempt { answer, ..tried }), Next::End(end))
 }
 
-async fn lose(house: &House) {
+pub(crate) async fn lose(house: &House) {
     let claim = house.start(event("lost", vec![run(1, 1)])).await;
     house.record(gone(&claim)).await;
 }
 
-async fn answer(house: &House, revision: i64, standing: Standing) {
+pub(crate) async fn answer(house: &House, revision: i64, standing: Standing) {
     house.store.settle_disabling(&house.acme, webhook(1), revision, standing).await.unwrap();
 }
 
-async fn told(house: &House, revision: i64, standing: Standing) -> bool {
+pub(crate) async fn told(house: &House, revision: i64, standing: Standing) -> bool {
     house.store.put_webhook(&house.acme, webhook(1), revision, standing).await.unwrap()
 }
 

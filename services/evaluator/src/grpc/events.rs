@@ -78,7 +78,7 @@ impl EventDoor {
         sent: wire::BatchIngestEventsRequest,
     ) -> Result<wire::BatchIngestEventsResponse, Fault> {
         let mut found = Violations::new();
-        let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+        let parent = tenant(&sent.parent, &mut found);
         if let Some(parent) = &parent {
             parent.open_to(caller)?;
         }
@@ -108,7 +108,7 @@ impl EventDoor {
         sent: wire::IngestEventRequest,
     ) -> Result<(AccountName, EventDraft), Fault> {
         let mut found = Violations::new();
-        let parent = found.keep("parent", sent.parent.parse::<AccountName>());
+        let parent = tenant(&sent.parent, &mut found);
         if let Some(parent) = &parent {
             parent.open_to(caller)?;
         }
@@ -129,7 +129,7 @@ impl EventDoor {
             }
         };
         match (parent, event) {
-            (Some(parent), Some(event)) => Ok((parent, event)),
+            (Some(parent), Some(event)) if found.is_empty() => Ok((parent, event)),
             (_, event) => {
                 let broken = event.and_then(|event| check_event(event, self.clock.now()).err());
                 found.extend(broken.into_iter().flatten());
@@ -162,6 +162,15 @@ impl EventDoor {
             }
         }
     }
+}
+
+/// Whose events these are; those of the system account are Sluice's own.
+fn tenant(parent: &str, found: &mut Violations) -> Option<AccountName> {
+    let parent = found.keep("parent", parent.parse::<AccountName>());
+    if parent.as_ref().is_some_and(|AccountName(account)| account.is_system()) {
+        found.add("parent", "must be a tenant: events of the system account are Sluice's own");
+    }
+    parent
 }
 
 /// A batch on its way: answers by place, and the items that wait to go in one message.

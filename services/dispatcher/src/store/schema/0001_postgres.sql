@@ -236,3 +236,14 @@ CREATE TABLE shelf (
   look_at  BIGINT NOT NULL
 );
 CREATE INDEX shelf_due ON shelf (look_at);
+
+-- What whoever runs Sluice is told of: written with what it speaks of, an event of the system account afterwards.
+CREATE TABLE notice (
+  notice   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id       BYTEA   NOT NULL CHECK (length(id) = 16),
+  account  TEXT COLLATE "C" NOT NULL,               -- that it is about
+  at       BIGINT NOT NULL,
+  news     TEXT    NOT NULL,               -- JSON
+  unsent   BIGINT NOT NULL CHECK (unsent IN (0, 1))
+);
+CREATE INDEX notice_unsent ON notice (notice) WHERE unsent = 1;

@@ -233,3 +233,14 @@ CREATE TABLE shelf (
   look_at  INTEGER NOT NULL
 );
 CREATE INDEX shelf_due ON shelf (look_at);
+
+-- What whoever runs Sluice is told of: written with what it speaks of, an event of the system account afterwards.
+CREATE TABLE notice (
+  notice   INTEGER PRIMARY KEY,
+  id       BLOB    NOT NULL CHECK (length(id) = 16),
+  account  TEXT    NOT NULL,               -- that it is about
+  at       INTEGER NOT NULL,
+  news     TEXT    NOT NULL,               -- JSON
+  unsent   INTEGER NOT NULL CHECK (unsent IN (0, 1))
+);
+CREATE INDEX notice_unsent ON notice (notice) WHERE unsent = 1;

@@ -1,0 +1,97 @@
+//! What whoever runs Sluice is told of: on record exactly once with what it speaks of, kept until it became an event and a while longer.
+
+use sluice_dispatcher::breaker::{Standing, Why};
+use sluice_dispatcher::notice::News;
+use sluice_dispatcher::store::Unsent;
+use sluice_domain::Span;
+
+use super::breaker::break_open;
+use super::disabling::{answer, lose, told};
+use super::makers::{House, event, events, retry, run, secs, success, unlimited, webhook};
+
+const DAY: Span = Span::from_secs(86_400);
+
+async fn unsent(house: &House) -> Vec<Unsent> {
+    house.store.unsent_notices().await.unwrap()
+}
+
+async fn news(house: &House) -> Vec<News> {
+    unsent(house).await.into_iter().map(|unsent| unsent.notice.news).collect()
+}
+
+fn disabled(why: Why) -> News {
+    News::WebhookDisabled { webhook: webhook(1), why }
+}
+
+pub(crate) async fn a_breaker_that_opens_is_told_once_and_once_that_it_closed(house: &House) {
+    house.entitle(unlimited(1)).await;
+    let began = house.now();
+    let (_, until) = break_open(house).await;
+    let [opened] = &news(house).await[..] else { panic!("one notice") };
+    let News::WebhookFailing { webhook: failing, failures, since } = *opened else { panic!("{opened:?}") };
+    assert_eq!((failing, since), (webhook(1), began.plus(secs(7))), "since the first failure");
+    assert!(failures >= 10, "{failures} in a row");
+    let told = unsent(house).await.remove(0).notice;
+    assert_eq!((told.account, told.at), (house.acme.clone(), house.now()));
+
+    house.queue(&events("waiting", 2)).await;
+    house.db.time.set(until).await;
+    let probe = house.claim_one().await;
+    house.record(retry(&probe, DAY)).await;
+    assert_eq!(news(house).await.len(), 1, "that a probe fails, too, is nothing new");
+    house.advance(secs(90)).await;
+    let probe = house.claim_one().await;
+    house.record(success(&probe)).await;
+    let recovered = News::WebhookRecovered { webhook: webhook(1), since };
+    assert_eq!(news(house).await[1..], [recovered]);
+    let fine = house.start(event("fine", vec![run(1, 1)])).await;
+    house.record(success(&fine)).await;
+    assert_eq!(news(house).await.len(), 2);
+}
+
+pub(crate) async fn a_webhook_that_the_system_disabled_is_told_once_whoever_says_it_first(house: &House) {
+    house.entitle(unlimited(1)).await;
+    lose(house).await;
+    assert_eq!(news(house).await, [], "the registry has not taken it up");
+    answer(house, 7, Standing::DisabledBySystem(Why::Gone)).await;
+    assert_eq!(news(house).await, [disabled(Why::Gone)]);
+    told(house, 7, Standing::DisabledBySystem(Why::Gone)).await;
+    let again = house.another_store().await;
+    again.put_webhook(&house.acme, webhook(1), 7, Standing::DisabledBySystem(Why::Gone)).await.unwrap();
+    assert_eq!(news(house).await.len(), 1);
+
+    told(house, 8, Standing::Enabled).await;
+    assert_eq!(news(house).await.len(), 1, "people know what they do");
+    told(house, 9, Standing::DisabledBySystem(Why::Failing)).await;
+    answer(house, 9, Standing::DisabledBySystem(Why::Failing)).await;
+    assert_eq!(news(house).await, [disabled(Why::Gone), disabled(Why::Failing)]);
+}
+
+pub(crate) async fn one_that_was_changed_since_or_disabled_by_hand_is_not_told(house: &House) {
+    house.entitle(unlimited(1)).await;
+    lose(house).await;
+    answer(house, 7, Standing::Enabled).await;
+    told(house, 8, Standing::DisabledByHand).await;
+    told(house, 9, Standing::Gone).await;
+    assert_eq!(news(house).await, []);
+}
+
+pub(crate) async fn what_is_not_sent_is_found_after_a_restart_and_never_pruned(house: &House) {
+    house.entitle(unlimited(1)).await;
+    lose(house).await;
+    answer(house, 7, Standing::DisabledBySystem(Why::Gone)).await;
+    house.advance(DAY).await;
+    told(house, 8, Standing::Enabled).await;
+    told(house, 9, Standing::DisabledBySystem(Why::Failing)).await;
+    house.advance(DAY).await;
+    let after = house.another_store().await;
+    let [first, second] = &after.unsent_notices().await.unwrap()[..] else { panic!("two notices") };
+    assert_ne!(first.notice.id, second.notice.id);
+    after.notices_sent(&[first.place]).await.unwrap();
+    assert_eq!(news(house).await, [disabled(Why::Failing)]);
+    assert_eq!(house.store.prune_notices(secs(3 * 86_400)).await.unwrap(), 0, "it is kept for three days");
+    assert_eq!(house.store.prune_notices(DAY).await.unwrap(), 1);
+    house.advance(secs(30 * 86_400)).await;
+    assert_eq!(house.store.prune_notices(DAY).await.unwrap(), 0, "the other one is still to be sent");
+    assert_eq!(house.number("SELECT count(*) FROM notice").await, 1);
+}
