@@ -193,10 +193,13 @@ impl Breaker {
         }
     }
 
-    /// What the registry's answer to a disabling means, which is how the webhook stands as of a revision.
+    /// What the registry's answer to a disabling means, which is how the webhook stands as of a revision. Another answer may have been
+    /// faster, and the webhook been tried anew since.
     pub fn answered(self, standing: Standing, revision: i64, fresh: bool) -> Decision {
         match (self.state, standing) {
-            (State::Disabling { .. }, Standing::DisabledBySystem(why)) if fresh => {
+            (State::Disabled { .. }, _) => Decision::Leave,
+            // Also where it is no longer to be disabled: what the registry tells of it is no later word than this, and would be left.
+            (_, Standing::DisabledBySystem(why)) if fresh => {
                 Decision::Keep(Self { state: State::Disabled { why, revision, swept: false }, ..self })
             }
             // It was changed since, or enabled again before the answer was here.
@@ -334,7 +337,22 @@ pub(crate) mod tests {
         for standing in [Standing::Enabled, Standing::DisabledByHand, Standing::Gone] {
             assert_eq!(disabling.answered(standing, 9, true), Decision::Forget);
         }
-        assert_eq!(breaker(State::Closed).answered(by_system, 9, true), Decision::Leave);
+    }
+
+    #[test]
+    fn an_answer_is_taken_also_where_another_one_was_faster_and_the_webhook_was_tried_anew() {
+        let probe = Probe { token: 7, until: at(60) };
+        let by_system = Standing::DisabledBySystem(Why::Gone);
+        for state in [State::Closed, State::Open { until: at(30) }, State::HalfOpen(probe)] {
+            let Decision::Keep(next) = breaker(state).answered(by_system, 9, true) else {
+                panic!("{state:?}: nobody tells it again")
+            };
+            assert_eq!(next.state, State::Disabled { why: Why::Gone, revision: 9, swept: false });
+            assert_eq!(breaker(state).answered(by_system, 9, false), Decision::Leave);
+            assert_eq!(breaker(state).answered(Standing::Enabled, 9, true), Decision::Leave);
+        }
+        let disabled = breaker(State::Disabled { why: Why::Gone, revision: 7, swept: true });
+        assert_eq!(disabled.answered(by_system, 9, true), Decision::Leave, "it is swept already");
     }
 
     #[test]

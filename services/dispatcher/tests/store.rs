@@ -184,6 +184,7 @@ cases! {
         failing_for_too_long_disables_at_the_next_probe,
         one_that_was_changed_since_goes_on,
         one_that_was_enabled_again_before_the_answer_was_here_goes_on,
+        a_late_answer_to_an_earlier_disabling_hides_no_later_one,
         the_feed_may_be_faster_than_the_answer_and_neither_is_older_than_the_other,
         what_it_ends_leaves_its_records_line,
         what_failed_is_brought_back_once_the_webhook_is_enabled_again,

@@ -146,6 +146,23 @@ pub(crate) async fn the_feed_may_be_faster_than_the_answer_and_neither_is_older_
     assert_eq!(house.end(new.executions[0].id).await, End::webhook_disabled());
 }
 
+pub(crate) async fn a_late_answer_to_an_earlier_disabling_hides_no_later_one(house: &House) {
+    house.entitle(unlimited(1)).await;
+    lose(house).await;
+    told(house, 5, Standing::Enabled).await;
+    answer(house, 5, Standing::Enabled).await;
+    let again = house.start(event("lost again", vec![run(1, 1)])).await;
+    house.record(gone(&again)).await;
+    // Another dispatcher had asked for the first disabling, too, and a request fails before there is an answer to the second.
+    answer(house, 5, Standing::Enabled).await;
+    let failing = house.start(event("failing", vec![run(1, 1)])).await;
+    house.record(retry(&failing, secs(5))).await;
+    answer(house, 6, Standing::DisabledBySystem(Why::Gone)).await;
+    told(house, 6, Standing::DisabledBySystem(Why::Gone)).await;
+    swept(house).await;
+    assert_eq!(house.end(failing.execution).await, End::webhook_disabled());
+}
+
 pub(crate) async fn what_it_ends_leaves_its_records_line(house: &House) {
     house.entitle(unlimited(1)).await;
     let ids = house.queue(&line_of("1", 3)).await;
