@@ -13,13 +13,20 @@
 )]
 
 mod simulation {
+    pub(crate) mod breakers;
     pub(crate) mod bucket;
+    pub(crate) mod claims;
+    pub(crate) mod health;
+    pub(crate) mod holdbacks;
     pub(crate) mod ledger;
     pub(crate) mod lines;
     pub(crate) mod moves;
     pub(crate) mod mutation;
+    pub(crate) mod operators;
     pub(crate) mod owners;
     pub(crate) mod people;
+    pub(crate) mod receivers;
+    pub(crate) mod registry;
     #[allow(dead_code, reason = "replay, in the store's suite, reads what only a trace is made of here")]
     pub(crate) mod schedule;
     pub(crate) mod world;
@@ -88,6 +95,12 @@ fn whatever_happens_every_promise_holds_after_each_step_and_the_ledgers_agree() 
                 sum.lost_reports += figures.lost_reports;
                 sum.restarts += figures.restarts;
                 sum.repeats += figures.repeats;
+                sum.probes += figures.probes;
+                sum.dead_probes += figures.dead_probes;
+                sum.swept += figures.swept;
+                sum.pauses += figures.pauses;
+                sum.grants += figures.grants;
+                sum.kept += figures.kept;
             }
             Err(broken) => panic!(
                 "seed {seed}, {broken}\nalone: SLUICE_TEST_SEED={seed} cargo test -p sluice-dispatcher --test simulation whatever -- --nocapture"
@@ -104,7 +117,13 @@ fn whatever_happens_every_promise_holds_after_each_step_and_the_ledgers_agree() 
         sum.restarts,
         sum.repeats
     );
+    let Figures { probes, dead_probes, swept, pauses, grants, kept, .. } = sum;
+    println!(
+        "{probes} probes, {dead_probes} of them without an owner in the end, {swept} webhooks given up, {pauses} accounts paused, \
+         {grants} grants; {kept} held back when nothing else was left to do, and let go then"
+    );
     let happened = [sum.hits, sum.interrupted, sum.lost_reports, sum.restarts, sum.repeats];
+    let happened = [&happened[..], &[probes, dead_probes, swept, pauses, grants, kept]].concat();
     assert!(alone || happened.iter().all(|times| *times > 100), "no empty pass: {happened:?}");
 }
 

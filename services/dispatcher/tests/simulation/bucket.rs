@@ -21,6 +21,7 @@ pub(crate) struct Budget {
     executions: Bucket,
     notifications: Bucket,
     allowance: Option<i64>,
+    granted: i64,
     used: i64,
     month: i32,
 }
@@ -32,6 +33,15 @@ pub(crate) fn nanos(at: Timestamp) -> i128 {
 pub(crate) fn month(at: Timestamp) -> i32 {
     let at = at.to_datetime().unwrap();
     at.year() * 12 + i32::try_from(at.month()).unwrap()
+}
+
+/// The first instant of a month.
+pub(crate) fn first_of(month: i32) -> Timestamp {
+    let (year, month0) = (month.div_euclid(12), u32::try_from(month.rem_euclid(12)).unwrap());
+    // December is the twelfth month of a year, and 0 of the next.
+    let (year, number) = if month0 == 0 { (year - 1, 12) } else { (year, month0) };
+    let first = chrono::NaiveDate::from_ymd_opt(year, number, 1).unwrap();
+    Timestamp::from(first.and_time(chrono::NaiveTime::MIN).and_utc())
 }
 
 impl Bucket {
@@ -70,7 +80,7 @@ impl Budget {
 
     fn roll(&mut self, now: Timestamp) {
         if self.month != month(now) {
-            (self.month, self.used) = (month(now), 0);
+            (self.month, self.used, self.granted) = (month(now), 0, 0);
         }
     }
 
@@ -81,7 +91,7 @@ impl Budget {
             Turn::Continuing => true,
             Turn::Notification => self.known && self.notifications.admits(now),
             Turn::Execution => {
-                let left = self.allowance.is_none_or(|amount| self.used < amount);
+                let left = self.allowance.is_none_or(|amount| self.used < amount + self.granted);
                 self.known && self.automations && left && self.executions.admits(now)
             }
         }
@@ -96,6 +106,19 @@ impl Budget {
                 self.used += 1;
             }
         }
+    }
+
+    /// Units more for the period that runs, if billing was heard of. Says so.
+    pub(crate) fn grant(&mut self, units: i64, now: Timestamp) -> bool {
+        self.roll(now);
+        self.granted += if self.known { units } else { 0 };
+        self.known
+    }
+
+    /// What was granted and what is used in the period that runs.
+    pub(crate) fn period(&mut self, now: Timestamp) -> (i64, i64) {
+        self.roll(now);
+        (self.granted, self.used)
     }
 
     /// How far the executions' and the notifications' cells are spent, in nanoseconds beyond `now`.

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_dispatcher::claim::Reported;
-use sluice_dispatcher::execution::{EndState, Next};
+use sluice_dispatcher::execution::{EndReason, EndState, Next};
 use sluice_dispatcher::pending::Pending;
+use sluice_dispatcher::transition::Ending;
 use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp, WebhookId};
 
 use super::bucket::Budget;
-use super::world::{Answer, Event, Held, World};
+use super::health::Health;
+use super::world::{Answer, Event, Held, Hook, Report, World};
 
 /// What is broken: which promise, and where.
 pub(crate) type Broken = String;
@@ -17,21 +19,33 @@ pub(crate) type Broken = String;
 /// One delivery of one execution.
 type Delivery = (i64, usize);
 
+/// Who holds an execution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder {
+    token: i64,
+    until: Timestamp,
+    /// Whether anything was held against the receiver when it was claimed.
+    pub(super) troubled: bool,
+}
+
 /// The books.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     answers: BTreeMap<(AccountId, String), Vec<ExecutionId>>,
     pub(crate) acknowledged: BTreeSet<i64>,
     pub(crate) hits: BTreeSet<(i64, usize, i64)>,
-    holders: BTreeMap<i64, (i64, Timestamp)>,
+    holders: BTreeMap<i64, Holder>,
     not_before: BTreeMap<i64, Timestamp>,
     started: BTreeSet<i64>,
     pub(crate) budgets: BTreeMap<AccountId, Budget>,
-    pub(crate) disabled: BTreeSet<(AccountId, WebhookId)>,
+    pub(super) health: BTreeMap<Hook, Health>,
+    pub(crate) paused: BTreeSet<AccountId>,
+    pub(super) grants: BTreeMap<(AccountId, String), (i64, Timestamp)>,
     pub(crate) markers: BTreeMap<(AccountId, AutomationId), i64>,
     pub(crate) cancelled: BTreeSet<i64>,
     tried: BTreeMap<Delivery, i64>,
     retried: BTreeMap<Delivery, u32>,
+    failed: BTreeSet<Delivery>,
     ends: BTreeMap<i64, i64>,
     over: BTreeSet<i64>,
     seen: (usize, usize),
@@ -45,6 +59,7 @@ macro_rules! hold {
         }
     };
 }
+pub(super) use hold;
 
 impl Ledger {
     /// An acceptance was answered.
@@ -82,8 +97,7 @@ impl Ledger {
             let due = self.not_before.get(&seq).copied().unwrap_or(now);
             hold!(due <= now, "I6: {seq} is claimed at {now}, due at {due}");
             hold!(!self.over.contains(&seq), "I6: {seq} is claimed after its end");
-            let paused = self.disabled.contains(&(held.account.clone(), lane.webhook));
-            hold!(!paused, "I7: {seq} is claimed behind a closed gate");
+            hold!(!self.paused.contains(&held.account), "I7: {seq} is claimed while its account is paused");
             hold!(!self.stops(world, seq), "stop: {seq} is claimed although its automation was stopped");
             self.takes_turn(world, held)?;
             let turn = world.turn_of(seq);
@@ -96,7 +110,11 @@ impl Ledger {
             }
             let number = self.tried.get(&(seq, held.step)).copied().unwrap_or(0) + 1;
             hold!(held.attempt == number, "I6: {seq} has attempt {} after {}", held.attempt, number - 1);
-            self.holders.insert(seq, (held.token, now.plus(world.lease.length)));
+            let until = now.plus(world.lease.length);
+            let health = self.health.entry((held.account.clone(), lane.webhook)).or_default();
+            let troubled = health.is_troubled();
+            health.starts(held, now, until)?;
+            self.holders.insert(seq, Holder { token: held.token, until, troubled });
         }
         Ok(())
     }
@@ -133,7 +151,7 @@ impl Ledger {
             let account = &world.made[seq].account;
             row.due_at().is_none_or(|due| due <= world.now)
                 && !world.lines.contains_key(seq)
-                && !self.disabled.contains(&(account.clone(), lane.webhook))
+                && self.lets_through(account, lane.webhook)
                 && !self.stops(world, *seq)
         };
         older.find(starts).map(|(seq, _)| seq)
@@ -164,26 +182,25 @@ impl Ledger {
         &mut self,
         world: &World,
         held: &Held,
-        next: &Next,
-        tried: bool,
+        report: &Report,
         reported: Reported,
     ) -> Result<(), Broken> {
         let seq = held.seq;
-        let holds = self.holders.get(&seq).is_some_and(|(token, _)| *token == held.token);
+        let holder = self.holders.get(&seq).filter(|holder| holder.token == held.token).copied();
+        let holds = holder.is_some();
         let meant = if holds { Reported::Recorded } else { Reported::ClaimLost };
         hold!(reported == meant, "I10: the report of {seq} under {} is {reported:?}", held.token);
-        if !holds {
-            return Ok(());
-        }
+        let Some(holder) = holder else { return Ok(()) };
         self.holders.remove(&seq);
-        let after = match next {
+        self.hears(world, (held, report), holder)?;
+        let after = match &report.next {
             Next::End(_) => return Ok(()),
             Next::Retry(after) => {
                 *self.retried.entry((seq, held.step)).or_insert(0) += 1;
                 *after
             }
             Next::Advance { after, .. } => *after,
-            Next::HandBack(_) if tried => Span::ZERO,
+            Next::HandBack(_) if report.tried.is_some() => Span::ZERO,
             Next::HandBack(after) => *after,
         };
         let asked = self.cancelled.contains(&seq) || self.stops(world, seq);
@@ -195,13 +212,13 @@ impl Ledger {
     /// These were taken back from their owners.
     pub(crate) fn rescued(&mut self, world: &World, seqs: &[i64]) -> Result<(), Broken> {
         for seq in seqs {
-            let Some((_, until)) = self.holders.remove(seq) else {
+            let Some(Holder { until, .. }) = self.holders.remove(seq) else {
                 return Err(format!("I10: {seq} is rescued and was not held"));
             };
             hold!(until <= world.now, "I10: {seq} is rescued at {}, its lease ends at {until}", world.now);
             self.not_before.insert(*seq, world.now);
         }
-        let late = self.holders.iter().find(|(_, (_, until))| *until <= world.now);
+        let late = self.holders.iter().find(|(_, holder)| holder.until <= world.now);
         hold!(late.is_none(), "I11: the lease of {late:?} is over");
         Ok(())
     }
@@ -221,19 +238,36 @@ impl Ledger {
             *number += 1;
             hold!(tried.number == *number, "I6: {seq} has attempt {} as its {number}th", tried.number);
             hold!(!self.over.contains(&seq), "I6: {seq} has an attempt after its end");
+            if !matches!(tried.verdict, "SUCCEEDED" | "INTERRUPTED") {
+                self.failed.insert((seq, tried.step));
+            }
         }
         for ending in &world.endings[self.seen.1..] {
             let (seq, number) = (ending.seq, self.ends.entry(ending.seq).or_insert(0));
             *number += 1;
             hold!(ending.number == *number, "{seq} has end {} as its {number}th", ending.number);
             hold!(self.over.insert(seq), "{seq} ends twice");
-            hold!(
-                ending.end.state != EndState::Stopped || self.stops(world, seq),
-                "{seq} is stopped by nobody"
-            );
+            let brought_about = self.brings_about(world, ending);
+            hold!(brought_about, "I1, I7: {seq} ends for nothing that happened: {:?}", ending.end);
         }
         self.seen = (world.attempts.len(), world.endings.len());
         Ok(())
+    }
+
+    /// Whether something happened that such an end comes of.
+    fn brings_about(&self, world: &World, ending: &Ending) -> bool {
+        let (seq, made) = (ending.seq, &world.made[&ending.seq]);
+        let disabled = |webhook| self.of(&made.account, webhook).is_some_and(Health::is_disabled);
+        match (ending.end.state, ending.end.reason, made.run.plan.deliveries.get(ending.step)) {
+            (EndState::Succeeded, _, delivery) => delivery.is_some(),
+            (EndState::Stopped, ..) => self.stops(world, seq),
+            (EndState::Cancelled, ..) => self.cancelled.contains(&seq),
+            (EndState::Failed, Some(EndReason::WebhookDisabled), Some(delivery)) => {
+                disabled(delivery.webhook)
+            }
+            (EndState::Failed, Some(EndReason::TemplateRejected), delivery) => delivery.is_none(),
+            (EndState::Failed, _, _) => self.failed.contains(&(seq, ending.step)),
+        }
     }
 
     /// Looks at everything there is.
@@ -277,8 +311,10 @@ impl Ledger {
     ) -> Result<(), Broken> {
         let budget = self.budgets.get(account).cloned();
         let admits = budget.is_some_and(|mut budget| budget.admits(row.turn(), world.now));
-        let open = !self.disabled.contains(&(account.clone(), webhook)) && !self.stops(world, row.seq);
-        if !open || !(admits || row.turn() == sluice_dispatcher::turn::Turn::Continuing) {
+        let open_at = self.of(account, webhook).map_or(Some(world.now), |health| health.open_at(world.now));
+        let Some(open_at) = open_at.filter(|_| !self.paused.contains(account)) else { return Ok(()) };
+        if self.stops(world, row.seq) || !(admits || row.turn() == sluice_dispatcher::turn::Turn::Continuing)
+        {
             return Ok(());
         }
         if row.is_in_line() {
@@ -286,7 +322,7 @@ impl Ledger {
             hold!(!first, "I11: {} is not called and nobody is before it", row.seq);
             return Ok(());
         }
-        let due = row.due_at().unwrap_or(world.now).max(world.now);
+        let due = row.due_at().unwrap_or(world.now).max(open_at);
         let wake_at = world.quotas[account].wake_at;
         let wakes = wake_at.is_some_and(|wake_at| wake_at <= due);
         hold!(wakes, "I11: {account} sleeps until {wake_at:?}, {} is due at {due}", row.seq);
@@ -302,6 +338,10 @@ impl Ledger {
         let spent = [limits.executions, limits.notifications].map(|limit| beyond(limit.tat()));
         let meant = budget.spent(world.now);
         hold!(spent == meant, "I8: {account} is charged {spent:?} ns beyond {}, not {meant:?}", world.now);
+        let (mut period, meant) = (limits.allowance, budget.clone().period(world.now));
+        period.roll(world.now);
+        let found = (period.granted, period.used);
+        hold!(found == meant, "I8: {account} is granted and has used {found:?} this period, not {meant:?}");
         Ok(())
     }
 

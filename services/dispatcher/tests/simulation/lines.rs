@@ -1,5 +1,7 @@
 //! Whose turn it is at the webhook that is ordered by record.
 
+use std::collections::BTreeSet;
+
 use sluice_dispatcher::execution::EventSummary;
 use sluice_dispatcher::line::{IN_LINE, Key, Lines};
 use sluice_domain::{AccountId, Action, Timestamp, WebhookId};
@@ -76,15 +78,23 @@ impl World {
 
     /// One is over: whoever comes next in its line is ready.
     pub(crate) fn leave(&mut self, seq: i64) {
-        let Some((account, key, _)) = self.lines.remove(&seq) else { return };
-        let others = self.lines.iter().filter(|(_, (of, other, _))| *of == account && *other == key);
-        let next = others.filter_map(|(seq, (_, _, place))| Some(((*place)?, *seq))).min();
-        let Some((row, _)) = next.and_then(|(_, seq)| self.pending.get_mut(&seq)) else { return };
-        if row.due_at() == Some(IN_LINE) {
-            row.put_off(None);
-            let now = self.now;
-            let quota = self.quota(&account);
-            quota.wake_at = Some(quota.wake_at.map_or(now, |wake_at| wake_at.min(now)));
+        self.leave_all(&[seq]);
+    }
+
+    /// These are over: whoever comes next in their lines is ready.
+    pub(crate) fn leave_all(&mut self, seqs: &[i64]) {
+        let left: BTreeSet<(AccountId, Key)> =
+            seqs.iter().filter_map(|seq| self.lines.remove(seq)).map(|(of, key, _)| (of, key)).collect();
+        for (account, key) in left {
+            let others = self.lines.iter().filter(|(_, (of, other, _))| *of == account && *other == key);
+            let next = others.filter_map(|(seq, (_, _, place))| Some(((*place)?, *seq))).min();
+            let Some((row, _)) = next.and_then(|(_, seq)| self.pending.get_mut(&seq)) else { continue };
+            if row.due_at() == Some(IN_LINE) {
+                row.put_off(None);
+                let now = self.now;
+                let quota = self.quota(&account);
+                quota.wake_at = Some(quota.wake_at.map_or(now, |wake_at| wake_at.min(now)));
+            }
         }
     }
 }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use sluice_dispatcher::attempt::Verdict;
 use sluice_dispatcher::claim::Reported;
-use sluice_dispatcher::execution::{End, Next};
+use sluice_dispatcher::execution::End;
 use sluice_dispatcher::gate::{Closed, Lane, Subject};
 use sluice_dispatcher::limits::Limits;
 use sluice_dispatcher::pending::{Hold, Pending, Stage, Start};
 use sluice_dispatcher::rate::RateLimit;
 use sluice_dispatcher::retry::Schedule;
 use sluice_dispatcher::transition::{Cancelling, Moment, NotReopened, Transition};
-use sluice_domain::{AccountId, AutomationId, Entitlements, Span, WebhookId};
+use sluice_domain::{AccountId, AutomationId, Entitlements, Span};
 
 use super::mutation::Mutation;
-use super::world::{Asked, Held, Tried, World};
+use super::world::{Asked, Held, Report, Tried, World};
 
 impl World {
-    pub(crate) fn finish(&mut self, held: &Held, tried: Option<Verdict>, next: Next) -> Reported {
+    pub(crate) fn finish(&mut self, held: &Held, report: &Report) -> Reported {
         let Some((mut row, lane)) = self.pending.get(&held.seq).cloned() else { return Reported::ClaimLost };
         let token = match row.hold() {
             Some(hold) if self.has(Mutation::FinishWithoutToken) => hold.token,
@@ -28,8 +28,10 @@ impl World {
             row.stage = Stage::Held(Hold { cancel: false, ..hold });
         }
         let (step, number, schedule) = (row.step, row.attempt, self.schedule);
-        let moment = self.moment(&held.account, &lane, &schedule, 0.5);
-        let transition = row.report(token, tried, next, moment);
+        let tried = report.tried.map(|(verdict, _)| verdict);
+        let ahead = Lane { webhook: report.next.towards().unwrap_or(lane.webhook), ..lane.clone() };
+        let moment = self.moment(&held.account, &ahead, &schedule, 0.5);
+        let transition = row.report(token, tried, report.next.clone(), moment);
         if transition == Transition::ClaimLost {
             return Reported::ClaimLost;
         }
@@ -37,6 +39,7 @@ impl World {
             self.record(held.seq, step, number, verdict, hold);
         }
         self.carry_out(&held.account, lane, transition, tried.is_none());
+        self.see(held, report);
         Reported::Recorded
     }
 
@@ -114,11 +117,20 @@ impl World {
         }
     }
 
-    fn leave_unless_nobody_calls(&mut self, seq: i64) {
+    fn leave_unless_nobody_calls(&mut self, seqs: &[i64]) {
         if self.has(Mutation::NobodyCalls) {
-            self.lines.remove(&seq);
+            self.lines.retain(|seq, _| !seqs.contains(seq));
         } else {
-            self.leave(seq);
+            self.leave_all(seqs);
+        }
+    }
+
+    /// Ends what waits of an account.
+    pub(crate) fn end_waiting(&mut self, account: &AccountId, rows: &[Pending], end: fn() -> End) {
+        for row in rows {
+            self.endings.push(row.ending(end(), self.now));
+            self.pending.remove(&row.seq);
+            self.quota(account).waiting -= 1;
         }
     }
 
@@ -135,7 +147,7 @@ impl World {
                 let account = self.made[&seq].account.clone();
                 self.quota(&account).waiting -= 1;
                 self.pending.remove(&seq);
-                self.leave_unless_nobody_calls(seq);
+                self.leave_unless_nobody_calls(&[seq]);
                 self.endings.push(ending);
                 Asked::Done
             }
@@ -175,7 +187,13 @@ impl World {
     }
 
     /// Puts a gate, unless one of a later generation stands. Says whether it changed.
-    fn put(&mut self, account: &AccountId, subject: Subject, generation: i64, closed: bool) -> bool {
+    pub(crate) fn put(
+        &mut self,
+        account: &AccountId,
+        subject: Subject,
+        generation: i64,
+        closed: bool,
+    ) -> bool {
         let gates = self.gates.entry(account.clone()).or_default();
         let gate = Closed { subject, generation, swept: true };
         match gates.iter_mut().find(|(gate, _)| gate.subject == subject) {
@@ -186,21 +204,6 @@ impl World {
         true
     }
 
-    pub(crate) fn gate(&mut self, account: &AccountId, webhook: WebhookId, revision: i64, closed: bool) {
-        let changed = self.put(account, Subject::Webhook(webhook), revision, closed);
-        if closed && self.has(Mutation::PauseUsesAnAttempt) {
-            let behind = self.pending.values_mut().filter(|(row, lane)| {
-                row.account == account.as_str() && lane.webhook == webhook && row.hold().is_none()
-            });
-            behind.for_each(|(row, _)| row.attempt += 1);
-        }
-        let now = self.now;
-        let quota = self.quota(account);
-        if changed && !closed && quota.waiting > 0 {
-            quota.wake_at = Some(now);
-        }
-    }
-
     /// Stops an automation up to a generation, and ends what waits of it.
     pub(crate) fn stop(&mut self, account: &AccountId, automation: AutomationId, generation: i64) {
         self.quota(account);
@@ -209,12 +212,8 @@ impl World {
             row.account == account.as_str() && row.hold().is_none() && self.stopped(account, lane)
         });
         let reached: Vec<Pending> = waiting.map(|(row, _)| row.clone()).collect();
-        for row in reached {
-            self.endings.push(row.ending(End::deactivated(), self.now));
-            self.pending.remove(&row.seq);
-            self.quota(account).waiting -= 1;
-            self.leave_unless_nobody_calls(row.seq);
-        }
+        self.end_waiting(account, &reached, End::deactivated);
+        self.leave_unless_nobody_calls(&reached.iter().map(|row| row.seq).collect::<Vec<_>>());
     }
 
     pub(crate) fn entitle(&mut self, account: &AccountId, entitlements: &Entitlements) -> bool {
@@ -239,6 +238,12 @@ impl World {
         }
         if self.has(Mutation::AnsweredBeforeTheCommit) {
             self.pending.pop_last();
+        }
+        if self.has(Mutation::BreakersForgottenAtRestart) {
+            self.breakers.clear();
+        }
+        if self.has(Mutation::OperatorForgottenAtRestart) {
+            self.quotas.values_mut().for_each(|quota| quota.paused_at = None);
         }
     }
 

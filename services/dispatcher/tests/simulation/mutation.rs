@@ -39,11 +39,37 @@ pub(crate) enum Mutation {
     LineIgnored,
     /// Who comes next in a line is not called when the one before is cancelled or stopped.
     NobodyCalls,
+    /// While a probe is under way another one goes.
+    SecondProbe,
+    /// A probe whose owner died makes room for no other.
+    DeadProbeKept,
+    /// An open breaker holds nothing back.
+    BreakerIgnored,
+    /// A breaker that opens uses an attempt of what waits behind it.
+    BreakerUsesAnAttempt,
+    /// A breaker that opens uses a retry of what waits behind it.
+    BreakerUsesARetry,
+    /// A restart forgets which receivers fail.
+    BreakersForgottenAtRestart,
+    /// What waits for a webhook that is given up fails before the registry has answered.
+    FailsBeforeTheAnswer,
+    /// What waits for a webhook that the system disabled waits for ever.
+    NobodySweeps,
+    /// An operator's pause lets through what has started before.
+    PauseLetsRetriesThrough,
+    /// What was paused by an operator for long has expired when the account goes on.
+    PauseExpires,
+    /// A restart forgets an operator's pause.
+    OperatorForgottenAtRestart,
+    /// A grant is kept into the next period.
+    GrantKept,
+    /// A grant that is asked for again counts again.
+    GrantCountedTwice,
 }
 
 impl Mutation {
     /// All of them.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::FinishWithoutToken,
         Self::PauseUsesAnAttempt,
         Self::QuotaRefilledAtRestart,
@@ -62,5 +88,18 @@ impl Mutation {
         Self::CancelForgotten,
         Self::LineIgnored,
         Self::NobodyCalls,
+        Self::SecondProbe,
+        Self::DeadProbeKept,
+        Self::BreakerIgnored,
+        Self::BreakerUsesAnAttempt,
+        Self::BreakerUsesARetry,
+        Self::BreakersForgottenAtRestart,
+        Self::FailsBeforeTheAnswer,
+        Self::NobodySweeps,
+        Self::PauseLetsRetriesThrough,
+        Self::PauseExpires,
+        Self::OperatorForgottenAtRestart,
+        Self::GrantKept,
+        Self::GrantCountedTwice,
     ];
 }

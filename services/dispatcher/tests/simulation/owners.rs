@@ -1,20 +1,26 @@
 //! What the processes do: accept, claim, dial, report, die, stall, come again.
 
 use sluice_dispatcher::attempt::{Outcome, Verdict};
+use sluice_dispatcher::breaker::Standing;
 use sluice_dispatcher::claim::Reported;
-use sluice_dispatcher::execution::{EndReason, Next, Progress, after};
+use sluice_dispatcher::execution::{Next, Progress, after};
 use sluice_domain::{Span, Timestamp};
 
 use super::ledger::Broken;
 use super::schedule::{Deed, OWNERS, Owner, POLL, Simulation, Work};
-use super::world::{Answer, Held};
+use super::world::{Answer, Held, Report};
 
 impl Simulation {
-    /// A process that neither died nor stalled.
-    fn owner(&self) -> Option<usize> {
+    /// The processes that neither died nor stalled.
+    fn living(&self) -> Vec<usize> {
         let now = self.world.now;
         let lives = |owner: &usize| self.owners[*owner].stalled_until.is_none_or(|until| until <= now);
-        let living: Vec<usize> = (0..OWNERS).filter(lives).collect();
+        (0..OWNERS).filter(lives).collect()
+    }
+
+    /// One of them.
+    pub(crate) fn owner(&self) -> Option<usize> {
+        let living = self.living();
         (!living.is_empty()).then(|| self.one_of(&living))
     }
 
@@ -23,7 +29,8 @@ impl Simulation {
     }
 
     fn give(&mut self, owner: usize, claims: Vec<Held>) {
-        self.owners[owner].work.extend(claims.into_iter().map(|held| Work { held, dialled: false }));
+        self.figures.probes += claims.iter().filter(|held| self.world.is_probe(held)).count();
+        self.owners[owner].work.extend(claims.into_iter().map(|held| Work { held, dialled: None }));
     }
 
     /// Some events arrive, new ones and repeated ones; now and then the answer gets lost, and the process with it.
@@ -92,13 +99,15 @@ impl Simulation {
 
     /// Takes one piece of work of a living process, dialled or not.
     fn take(&mut self, dialled: bool) -> Option<(usize, Work)> {
-        let owner = self.owner()?;
-        let work = &self.owners[owner].work;
-        let fits: Vec<usize> = (0..work.len()).filter(|at| work[*at].dialled == dialled).collect();
+        let all = self.living().into_iter().flat_map(|owner| {
+            let work = self.owners[owner].work.iter().enumerate();
+            work.filter(|(_, work)| work.dialled.is_some() == dialled).map(move |(at, _)| (owner, at))
+        });
+        let fits: Vec<(usize, usize)> = all.collect();
         if fits.is_empty() {
             return None;
         }
-        let at = self.one_of(&fits);
+        let (owner, at) = self.one_of(&fits);
         Some((owner, self.owners[owner].work.swap_remove(at)))
     }
 
@@ -106,7 +115,7 @@ impl Simulation {
         let Some((owner, work)) = self.take(false) else { return Ok(()) };
         if self.below(15) == 0 {
             // The registry does not answer.
-            return self.finish(&work.held, None, Next::HandBack(Span::from_secs(2)));
+            return self.hand_back(&work.held, Span::from_secs(2));
         }
         if let Some(work) = self.dial_one(work)? {
             self.owners[owner].work.push(work);
@@ -117,47 +126,59 @@ impl Simulation {
     /// Dials a claim, or hands it back if it is too late.
     pub(crate) fn dial_one(&mut self, work: Work) -> Result<Option<Work>, Broken> {
         if self.world.now > work.held.claimed_at.plus(self.world.lease.send_within) {
-            self.finish(&work.held, None, Next::HandBack(Span::ZERO))?;
+            self.hand_back(&work.held, Span::ZERO)?;
             return Ok(None);
         }
+        let webhook = self.world.made[&work.held.seq].run.plan.deliveries[work.held.step].webhook;
+        let hook = (work.held.account.clone(), webhook);
+        // Now and then it goes where the webhook pointed before it was changed.
+        let late = self.below(6) == 0;
+        if self.registry.standing(&hook) != Standing::Enabled && !late {
+            self.hand_back(&work.held, Span::from_secs(1))?;
+            return Ok(None);
+        }
+        let version = (self.registry.version(&hook) - i64::from(late)).max(1);
         self.ledger.hit(&self.world, &work.held)?;
         self.figures.hits += 1;
-        Ok(Some(Work { dialled: true, ..work }))
+        Ok(Some(Work { dialled: Some(version), ..work }))
+    }
+
+    fn hand_back(&mut self, held: &Held, after: Span) -> Result<(), Broken> {
+        self.finish(held, Report { tried: None, next: Next::HandBack(after), version: 0, chance: 0 })
     }
 
     pub(crate) fn answer(&mut self) -> Result<(), Broken> {
-        let Some((_, work)) = self.take(true) else { return Ok(()) };
-        let message = || "it failed".to_owned();
-        let outcome = match self.below(20) {
-            0..10 => Outcome::Succeeded,
-            10..15 => Outcome::Retryable { message: message(), retry_after: None },
-            15 => Outcome::Retryable { message: message(), retry_after: Some(Span::from_secs(30)) },
-            16 | 17 => Outcome::Failed { reason: EndReason::Forbidden, message: message() },
-            18 if self.patient(&work.held) => Outcome::CutOff,
-            _ => Outcome::Retryable { message: message(), retry_after: Some(Span::ZERO) },
-        };
-        self.report(&work.held, outcome)
+        let Some((_, Work { held, dialled: Some(version) })) = self.take(true) else { return Ok(()) };
+        let (outcome, status) = self.outcome(&held);
+        self.report(&held, version, outcome, status)
     }
 
     /// Reports an outcome as a sender does.
-    pub(crate) fn report(&mut self, held: &Held, outcome: Outcome) -> Result<(), Broken> {
+    pub(crate) fn report(
+        &mut self,
+        held: &Held,
+        version: i64,
+        outcome: Outcome,
+        status: Option<u16>,
+    ) -> Result<(), Broken> {
         let plan = self.world.made[&held.seq].run.plan.clone();
         let progress = Progress { plan: &plan, step: held.step, retries: held.retries };
         let next = after(&outcome, progress, &self.schedule, self.dice.fraction());
-        let verdict = match (&outcome, &next) {
-            (Outcome::Succeeded, _) => Verdict::Succeeded,
-            (Outcome::CutOff, _) => Verdict::Interrupted,
-            (_, Next::Retry(_)) => Verdict::Retried,
-            _ => Verdict::Failed,
+        let verdict = match &outcome {
+            Outcome::Succeeded => Verdict::Succeeded,
+            Outcome::CutOff => Verdict::Interrupted,
+            Outcome::Retryable { .. } => Verdict::Retried,
+            Outcome::Failed { .. } => Verdict::Failed,
         };
-        self.finish(held, Some(verdict), next)
+        let chance = self.dice.u64();
+        self.finish(held, Report { tried: Some((verdict, status)), next, version, chance })
     }
 
-    fn finish(&mut self, held: &Held, tried: Option<Verdict>, next: Next) -> Result<(), Broken> {
-        let reported = self.world.finish(held, tried, next.clone());
-        self.did(Deed::Finish(held.clone(), tried, next.clone(), reported));
+    fn finish(&mut self, held: &Held, report: Report) -> Result<(), Broken> {
+        let reported = self.world.finish(held, &report);
+        self.did(Deed::Finish(held.clone(), report.clone(), reported));
         self.figures.lost_reports += usize::from(reported == Reported::ClaimLost);
-        self.ledger.reported(&self.world, held, &next, tried.is_some(), reported)
+        self.ledger.reported(&self.world, held, &report, reported)
     }
 
     /// Time goes on; rescuers look in their time.
@@ -166,9 +187,9 @@ impl Simulation {
         let wake = now.plus(self.world.next_wake().unwrap_or(Span::ZERO));
         let within = |micros| Span::from_micros(i64::try_from(self.below(micros)).unwrap());
         let to = match self.below(20) {
-            0..9 => now.plus(within(1_000_000)),
-            9..12 => now.plus(within(10_000_000)),
-            12..16 => wake,
+            0..7 => now.plus(within(1_000_000)),
+            7..11 => now.plus(within(10_000_000)),
+            11..16 => wake,
             16..18 => wake.minus(Span::from_micros(1)),
             18 => now.plus(within(120_000_000)),
             _ => now.plus(within(40 * 86_400_000_000)),
@@ -182,30 +203,28 @@ impl Simulation {
             return Ok(());
         }
         let first = self.world.pending.values().filter_map(|(row, _)| Some(row.hold()?.lease_until)).min();
-        if first.is_some_and(|first| first <= to) {
+        if let Some(first) = first.filter(|first| *first <= to) {
             // The rescuer that looks next after the first lease is over; what else is over by then goes with it.
-            let looks = first.into_iter().chain([self.world.now]).max().unwrap_or(to).plus(POLL);
-            self.world.now = looks.max(to);
+            self.world.now = first.max(self.world.now).plus(POLL).max(to);
             self.did(Deed::At(self.world.now));
-            let fraction = self.dice.fraction();
-            let rescued = self.world.rescue(fraction);
-            self.figures.interrupted += rescued.len();
-            self.did(Deed::Rescue(rescued.clone()));
-            return self.ledger.rescued(&self.world, &rescued);
+            return self.rescue();
         }
         self.world.now = to;
         self.did(Deed::At(to));
-        if self.below(4) > 0 {
-            return Ok(());
-        }
+        if self.below(4) > 0 { Ok(()) } else { self.rescue() }
+    }
+
+    fn rescue(&mut self) -> Result<(), Broken> {
+        self.figures.dead_probes += self.world.dead_probes();
         let fraction = self.dice.fraction();
         let rescued = self.world.rescue(fraction);
+        self.figures.interrupted += rescued.len();
         self.did(Deed::Rescue(rescued.clone()));
         self.ledger.rescued(&self.world, &rescued)
     }
 
     /// Whether the claim may be cut off: in a calm schedule only until chance would say when it goes on.
-    fn patient(&self, held: &Held) -> bool {
+    pub(crate) fn patient(&self, held: &Held) -> bool {
         let row = self.world.pending.get(&held.seq).map(|(row, _)| row.interruptions);
         !self.calm || row.is_none_or(|interruptions| interruptions < 4)
     }

@@ -1,10 +1,9 @@
-//! What people and billing do: events, plans, gates, stops, cancellations, retries.
+//! What people and billing do: events, plans, stops, cancellations, retries.
 
 use bytes::Bytes;
 use sluice_dispatcher::plan::{Delivery, Plan};
 use sluice_domain::{
-    AccountId, Allowance, AutomationId, DeliveryId, Entitlements, ExecutionId, Rate, Span, Timestamp,
-    WebhookId,
+    Allowance, AutomationId, DeliveryId, Entitlements, ExecutionId, Rate, Span, Timestamp, WebhookId,
 };
 
 use super::schedule::{Deed, Simulation};
@@ -31,7 +30,7 @@ impl Simulation {
         let runs = (0..=self.below(2)).map(|_| self.run(at)).collect();
         self.events += 1;
         let id = self.events.to_string();
-        let record = self.one_of(&["1", "1", "2"]).to_owned();
+        let record = self.one_of(&["1", "1", "2", "3", "4"]).to_owned();
         Event { account: self.accounts[at].clone(), id, record, digest: 1, runs }
     }
 
@@ -88,16 +87,16 @@ impl Simulation {
         let mut entitlements = Entitlements {
             version,
             plan: "advanced".into(),
-            automations: self.below(6) > 0,
+            automations: self.below(8) > 0,
             active_automations: 50,
             steps: 10,
             delays: 10,
             executions: Rate {
-                units: self.one_of(&[1, 7, 60, 600, 3_000]),
+                units: self.one_of(&[1, 7, 60, 600, 3_000, 3_000]),
                 per,
-                burst: self.one_of(&[1, 2, 5, 20]),
+                burst: self.one_of(&[1, 2, 5, 20, 20]),
             },
-            allowance: (self.below(2) == 0).then_some(Allowance { amount, anchor }),
+            allowance: (self.below(3) == 0).then_some(Allowance { amount, anchor }),
             notifications: Rate { units: 30, per, burst: self.one_of(&[1, 4]) },
             max_waiting: self.one_of(&[20, 1_000]),
             history: Span::from_secs(86_400),
@@ -107,25 +106,6 @@ impl Simulation {
         let now = self.world.now;
         self.ledger.budgets.entry(account.clone()).or_default().entitle(&entitlements, now);
         self.did(Deed::Entitle(account, entitlements));
-    }
-
-    pub(crate) fn gate(&mut self) {
-        let (account, webhook) =
-            (self.accounts[self.one_of(&[0, 1, 2])].clone(), webhook(self.one_of(&[1, 2])));
-        let closed = !self.ledger.disabled.contains(&(account.clone(), webhook));
-        self.put_gate(&account, webhook, closed);
-    }
-
-    pub(crate) fn put_gate(&mut self, account: &AccountId, webhook: WebhookId, closed: bool) {
-        self.revisions += 1;
-        self.world.gate(account, webhook, self.revisions, closed);
-        self.did(Deed::Gate(account.clone(), webhook, self.revisions, closed));
-        let key = (account.clone(), webhook);
-        if closed {
-            self.ledger.disabled.insert(key);
-        } else {
-            self.ledger.disabled.remove(&key);
-        }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -149,7 +129,7 @@ impl Simulation {
         let waiting = (!waiting.is_empty()).then(|| self.one_of(&waiting));
         let Some(seq) = waiting.or_else(|| self.some()) else { return };
         let asked = self.world.cancel(seq);
-        if asked == Asked::WhenAttemptEnds {
+        if matches!(asked, Asked::WhenAttemptEnds | Asked::Done) {
             self.ledger.cancelled.insert(seq);
         }
         self.did(Deed::Cancel(seq, asked));

@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sluice_dispatcher::attempt::Verdict;
+use sluice_dispatcher::breaker::{Breaker, Policy};
 use sluice_dispatcher::claim::Lease;
-use sluice_dispatcher::execution::EndState;
-use sluice_dispatcher::gate::{Closed, Gates, Lane, Stop};
+use sluice_dispatcher::execution::{EndState, Next};
+use sluice_dispatcher::gate::{Closed, Gates, Lane, Stop, Subject};
 use sluice_dispatcher::line::Key;
-use sluice_dispatcher::pending::{Pending, Stage, Start};
+use sluice_dispatcher::pending::{Pending, Start};
 use sluice_dispatcher::plan::Plan;
 use sluice_dispatcher::quota::AccountQuota;
 use sluice_dispatcher::retry::Schedule;
 use sluice_dispatcher::schedule::Round;
 use sluice_dispatcher::transition::{Ending, ended_at_once};
 use sluice_dispatcher::turn::Turn;
-use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp};
+use sluice_domain::{AccountId, AutomationId, ExecutionId, Span, Timestamp, WebhookId};
 
 use super::mutation::Mutation;
 
@@ -48,8 +50,27 @@ pub(crate) struct Held {
     pub(crate) step: usize,
     pub(crate) attempt: i64,
     pub(crate) retries: u32,
+    pub(crate) ends: i64,
+    pub(crate) started_at: Timestamp,
     pub(crate) claimed_at: Timestamp,
+    /// Whether the webhook had a breaker on record.
+    pub(crate) troubled: bool,
 }
+
+/// What an owner says of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// How the attempt came out, with the receiver's status where it answered; none where it was not dialled.
+    pub(crate) tried: Option<(Verdict, Option<u16>)>,
+    pub(crate) next: Next,
+    /// The webhook's version that the request went to.
+    pub(crate) version: i64,
+    /// The seed of what chance decides when it is taken.
+    pub(crate) chance: u64,
+}
+
+/// A webhook of an account.
+pub(crate) type Hook = (AccountId, WebhookId);
 
 /// How an event was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +116,13 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) lease: Lease,
     pub(crate) schedule: Schedule,
+    pub(crate) policy: Policy,
     pub(crate) mutation: Option<Mutation>,
     pub(crate) quotas: BTreeMap<AccountId, AccountQuota>,
     pub(crate) gates: BTreeMap<AccountId, Vec<(Closed, bool)>>,
+    pub(crate) breakers: BTreeMap<Hook, Breaker>,
+    /// What was granted by which request, and until when that is remembered.
+    pub(crate) grants: BTreeMap<(AccountId, String), (i64, Timestamp)>,
     pub(crate) made: BTreeMap<i64, Made>,
     pub(crate) pending: BTreeMap<i64, (Pending, Lane)>,
     pub(crate) attempts: Vec<Tried>,
@@ -111,14 +136,22 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(now: Timestamp, lease: Lease, schedule: Schedule, mutation: Option<Mutation>) -> Self {
+    pub(crate) fn new(
+        now: Timestamp,
+        lease: Lease,
+        (schedule, policy): (Schedule, Policy),
+        mutation: Option<Mutation>,
+    ) -> Self {
         Self {
             now,
             lease,
             schedule,
+            policy,
             mutation,
             quotas: BTreeMap::new(),
             gates: BTreeMap::new(),
+            breakers: BTreeMap::new(),
+            grants: BTreeMap::new(),
             made: BTreeMap::new(),
             pending: BTreeMap::new(),
             attempts: Vec::new(),
@@ -143,9 +176,13 @@ impl World {
     pub(crate) fn closed(&self, account: &AccountId) -> Gates {
         let mut gates = Gates::default();
         for (gate, closed) in self.gates.get(account).into_iter().flatten() {
-            if *closed && !self.has(Mutation::GateIgnored) {
+            let ignored = self.has(Mutation::GateIgnored) && matches!(gate.subject, Subject::Webhook(_));
+            if *closed && !ignored {
                 gates.close(*gate);
             }
+        }
+        for ((_, webhook), breaker) in self.breakers.iter().filter(|((of, _), _)| of == account) {
+            gates.fails(*webhook, self.as_planted(*breaker));
         }
         gates
     }
@@ -155,7 +192,8 @@ impl World {
     }
 
     pub(crate) fn stop_of(&self, account: &AccountId, lane: &Lane) -> Option<Stop> {
-        self.stopped(account, lane).then_some(Stop::Deactivated)
+        let ignored = |stop: &Stop| *stop == Stop::Deactivated && self.has(Mutation::StopMarkerIgnored);
+        self.closed(account).stop(lane).filter(|stop| !ignored(stop))
     }
 
     pub(crate) fn seq(&self, id: ExecutionId) -> Option<i64> {
@@ -181,18 +219,18 @@ impl World {
         let answers: Vec<Answer> = events.iter().map(|event| self.answer(event, &mut more)).collect();
         let (token, mut total, mut claims) = (self.next_token(), room, Vec::new());
         for account in &accounts {
-            let mut quota = self.quota(account).clone();
+            let (mut quota, mut gates) = (self.quota(account).clone(), self.closed(account));
             let mut round = Round::begin(&quota, self.now, total);
-            claims.extend(self.pick(&mut quota, &mut round, token));
+            claims.extend(self.pick(&mut quota, &mut gates, &mut round, token));
             let taken = events
                 .iter()
                 .zip(&answers)
                 .filter(|(event, answer)| event.account == *account && matches!(answer, Answer::Accepted(_)));
             for (event, run) in taken.flat_map(|(event, _)| event.runs.iter().map(move |run| (event, run))) {
-                claims.extend(self.place(&mut quota, &mut round, (&event.record, run), token));
+                claims.extend(self.place(&mut quota, &mut gates, &mut round, (&event.record, run), token));
             }
             total = round.room();
-            self.settle(quota, &round);
+            self.settle(quota, &gates, &round);
         }
         (answers, claims)
     }
@@ -220,6 +258,7 @@ impl World {
     fn place(
         &mut self,
         quota: &mut AccountQuota,
+        gates: &mut Gates,
         round: &mut Round,
         (record, run): (&str, &Run),
         token: i64,
@@ -247,90 +286,24 @@ impl World {
             due_at = due_at.or_else(|| self.until(&account, &key));
             self.lines.insert(seq, (account.clone(), key, place));
         }
-        let ready = due_at.is_none() && self.closed(&account).lets_through(&lane(first.webhook));
+        let lane = lane(first.webhook);
+        let probes = gates.lets_probe(&lane, now);
+        let ready = due_at.is_none() && (probes || gates.lets_through(&lane));
         let mut row = Pending::accepted(seq, account.to_string(), 0, start, due_at);
         let starts = round.admit(quota, start.turn(), first.webhook, ready);
         if starts {
-            row.claim(token, now, now.plus(self.lease.length));
+            let until = now.plus(self.lease.length);
+            row.claim(token, now, until);
+            if probes {
+                gates.take_probe(lane.webhook, token, until);
+            }
         }
-        let held = starts.then(|| self.held(&account, &row, token));
-        self.pending.insert(seq, (row, lane(first.webhook)));
+        let held = starts.then(|| self.held(&account, gates, (&row, &lane), token));
+        self.pending.insert(seq, (row, lane));
         held
     }
 
-    pub(crate) fn claim(&mut self, account: &AccountId, room: usize) -> Vec<Held> {
-        let Some(mut quota) = self.quotas.get(account).cloned() else { return Vec::new() };
-        let room = room + usize::from(self.has(Mutation::BeyondRoom));
-        let (mut round, token) = (Round::begin(&quota, self.now, room), self.next_token());
-        let claims = self.pick(&mut quota, &mut round, token);
-        self.settle(quota, &round);
-        claims
-    }
-
-    /// Claims the ready work of an account, as far as the round lets it start.
-    fn pick(&mut self, quota: &mut AccountQuota, round: &mut Round, token: i64) -> Vec<Held> {
-        let mut claims = Vec::new();
-        if !round.looks(quota) {
-            return claims;
-        }
-        let (now, account) = (round.now(), quota.account.clone());
-        let early = self.has(Mutation::RetryBeforeDue);
-        for (row, _) in self.of(&account) {
-            let due = row.due_at().is_some_and(|due_at| due_at <= now || early && row.retries > 0);
-            if due {
-                row.stage = Stage::Waiting { start: row.start(), due_at: None };
-            }
-        }
-        self.join_due(&account);
-        let gates = self.closed(&account);
-        for turn in Turn::ALL {
-            let ready = |(row, lane): &(&mut Pending, &Lane)| {
-                let waits = row.hold().is_none() && row.due_at().is_none();
-                waits && row.turn() == turn && gates.lets_through(lane)
-            };
-            let mut ready: Vec<i64> = self.of(&account).filter(ready).map(|(row, _)| row.seq).collect();
-            if self.has(Mutation::NewestFirst) {
-                ready.reverse();
-            }
-            let affordable = round.affordable(quota, turn);
-            ready.truncate(affordable + 1);
-            ready.truncate(round.start(quota, turn, affordable, ready.len()));
-            for seq in ready {
-                let Some((row, _)) = self.pending.get_mut(&seq) else { continue };
-                row.claim(token, now, now.plus(self.lease.length));
-                let row = row.clone();
-                claims.push(self.held(&account, &row, token));
-            }
-        }
-        claims
-    }
-
-    fn of(&mut self, account: &AccountId) -> impl Iterator<Item = (&mut Pending, &Lane)> {
-        let mine = self.pending.values_mut().filter(|(row, _)| row.account == account.as_str());
-        mine.map(|(row, lane)| (row, &*lane))
-    }
-
-    fn held(&self, account: &AccountId, row: &Pending, token: i64) -> Held {
-        Held {
-            account: account.clone(),
-            seq: row.seq,
-            id: self.made[&row.seq].run.id,
-            token,
-            step: row.step,
-            attempt: row.attempt,
-            retries: row.retries,
-            claimed_at: self.now,
-        }
-    }
-
-    fn settle(&mut self, mut quota: AccountQuota, round: &Round) {
-        let mine = self.pending.values().filter(|(row, _)| row.account == quota.account.as_str());
-        let due = mine.filter_map(|(row, _)| row.due_at()).min();
-        quota.wake_at = round.wake_at(&quota, due);
-        self.quotas.insert(quota.account.clone(), quota);
-    }
-
-    const fn next_token(&mut self) -> i64 {
+    pub(crate) const fn next_token(&mut self) -> i64 {
         self.token += 1;
         self.token
     }

@@ -1,27 +1,42 @@
 //! What is simulated is what the store does: random schedules carried out on both, with rows compared after every step.
+//!
+//! Everything that a schedule does to the tables is carried out: events, claims, reports, rescues and restarts; cancelling, retrying
+//! and stopping; plans, grants, and an operator's pauses; the registry's words and answers, and the end of what waits for a webhook
+//! that was given up. Compared are the working set, attempts, ends, accounts, breakers and grants. What chance decides in a report,
+//! how long a breaker stays open, is decided by the same seed on both sides. Left out is how long an attempt waits that was cut off
+//! five times in a row, since a rescue decides that for all it finds: these schedules are calm. So are webhooks that are deleted, and
+//! receivers with limits of their own: the world has none. Not compared are tokens, which every process makes up, and what is told of
+//! all this, notices and changes.
 
 use std::collections::HashMap;
 
-use sluice_dispatcher::breaker::Policy;
+use sluice_dispatcher::attempt::{Attempt, KeptAnswer, Verdict};
+use sluice_dispatcher::breaker::{Breaker, Probe, State, Why};
 use sluice_dispatcher::claim::{Claim, Finish};
 use sluice_dispatcher::execution::EventSummary;
+use sluice_dispatcher::gate::Lane;
+use sluice_dispatcher::note::Note;
+use sluice_dispatcher::pending::Pending;
 use sluice_dispatcher::retry::Schedule;
-use sluice_dispatcher::store::{Acceptance, Cancelled, NewEvent, NewExecution, Retried, Store, Work};
-use sluice_domain::{ExecutionId, Span};
-use sluice_storage::Query;
+use sluice_dispatcher::store::{self, Acceptance, Cancelled, NewEvent, NewExecution, Retried, Store, Work};
+use sluice_domain::{ExecutionId, Span, Timestamp};
+use sluice_runtime::Entropy;
+use sluice_storage::{Query, Row};
 
-use super::makers::{House, attempt, by_hand, event_of};
-use super::simulated::schedule::{Deed, Simulation};
-use super::simulated::world::{Answer, Asked, Event, Held, Run};
+use super::makers::{House, attempt, event_of};
+use super::simulated::operators::Granted;
+use super::simulated::schedule::{Deed, Figures, POLICY, Simulation};
+use super::simulated::world::{Answer, Asked, Event, Held, Hook, Report, Run};
 
 /// Schedules and steps of each: in CI, and with `SLUICE_TEST_SIZE=full`.
-const SIZES: [(u64, u32); 2] = [(4, 150), (100, 400)];
+const SIZES: [(u64, u32); 2] = [(4, 300), (100, 400)];
 
 pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
     let full = sluice_testkit::full_size();
     let (schedules, steps) = SIZES[usize::from(full)];
     let first = std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = first.map_or(0..schedules, |seed: u64| seed..seed + 1);
+    let mut sum = [0; 4];
     for seed in seeds {
         let schedule = Schedule { retries: 3, first: Span::from_secs(5), ..Schedule::default() };
         let simulation = Simulation::begin(seed, house.now(), schedule, None, true);
@@ -38,14 +53,25 @@ pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
         outcome.unwrap();
         replay.store.database().close().await;
         let (made, deeds) = (replay.simulation.world.made.len(), replay.deeds);
-        println!("seed {seed} on {:?}: {deeds} deeds, {made} executions alike", house.db.backend());
+        let Figures { probes, swept, pauses, grants, .. } = replay.simulation.figures;
+        for (sum, times) in sum.iter_mut().zip([probes, swept, pauses, grants]) {
+            *sum += times;
+        }
+        let met = format!("{probes} probes, {swept} given up, {pauses} paused, {grants} grants");
+        println!("seed {seed} on {:?}: {deeds} deeds, {made} executions alike; {met}", house.db.backend());
     }
+    assert!(first.is_some() || sum.iter().all(|times| *times > 0), "no empty pass: {sum:?}");
 }
 
-/// A store of the same tables whose breakers never open: the world has none.
+/// A store of the same tables whose breakers open as the world's do.
 async fn another_store(house: &House) -> Store {
-    let breaker = Policy { failures: u32::MAX, ..Policy::default() };
-    house.another_store().await.with_breaker(breaker)
+    house.another_store().await.with_breaker(POLICY)
+}
+
+/// The store through the same connections, where chance decides by this seed.
+async fn by_chance(store: &Store, seed: u64) -> Store {
+    let (database, chance) = (store.database().clone(), Entropy::seeded(seed));
+    Store::open(database, chance, store.lease(), Schedule::default()).await.unwrap().with_breaker(POLICY)
 }
 
 /// A schedule on both.
@@ -88,14 +114,18 @@ impl Replay<'_> {
                 let got = store.claim(&account, room).await.unwrap().claims;
                 self.claimed(got, &claims, line);
             }
-            Deed::Finish(held, tried, next, reported) => {
+            Deed::Finish(held, report, reported) => {
                 let claim = &self.claims[&(held.id, held.token)];
                 let finish = Finish {
                     account: claim.account.clone(),
                     claim: claim.standing(),
-                    attempt: tried.map(|verdict| attempt(claim, verdict)),
-                    next,
-                    contact: claim.contact(1),
+                    attempt: tried(claim, &report),
+                    contact: claim.contact(report.version),
+                    next: report.next,
+                };
+                let store = match report.tried {
+                    Some((Verdict::Retried | Verdict::Failed, _)) => &by_chance(store, report.chance).await,
+                    _ => store,
                 };
                 assert_eq!(store.finish(&[finish]).await.unwrap(), [reported], "{line}");
             }
@@ -134,9 +164,36 @@ impl Replay<'_> {
             Deed::Stop(account, automation, generation) => {
                 assert!(!store.stop(&account, automation, generation).await.unwrap().more, "{line}");
             }
-            Deed::Gate(account, webhook, revision, closed) => {
-                let standing = by_hand(closed);
-                assert!(store.put_webhook(&account, webhook, revision, standing).await.unwrap(), "{line}");
+            Deed::Told(word, changed) => {
+                let (account, webhook) = &word.hook;
+                let (revision, standing) = (word.revision, word.standing);
+                let got = if word.answer {
+                    store.settle_disabling(account, *webhook, revision, standing).await
+                } else {
+                    store.put_webhook(account, *webhook, revision, standing).await
+                };
+                assert_eq!(got.unwrap(), changed, "{line}");
+            }
+            Deed::Sweep((account, webhook)) => {
+                assert!(!store.sweep_webhook(&account, webhook).await.unwrap(), "{line}");
+            }
+            Deed::Pause(account, paused, known) => {
+                let note: Note = "a reason".parse().unwrap();
+                let got =
+                    if paused { store.pause(&account, &note).await } else { store.resume(&account).await };
+                assert_eq!(got.unwrap(), known, "{line}");
+            }
+            Deed::Grant(account, grant, granted) => {
+                let got = match store.grant(&account, &grant).await.unwrap() {
+                    store::Granted::Done => Granted::Done,
+                    store::Granted::RequestIdReused => Granted::RequestIdReused,
+                    store::Granted::Refused(error) => Granted::Refused(error),
+                };
+                assert_eq!(got, granted, "{line}");
+            }
+            // Those of other schedules are forgotten with them.
+            Deed::ForgetGrants(forgotten) => {
+                assert!(store.prune_grants().await.unwrap() >= forgotten, "{line}");
             }
             Deed::Entitle(account, entitlements) => {
                 assert!(store.apply_entitlements(&account, &entitlements).await.unwrap(), "{line}");
@@ -149,9 +206,14 @@ impl Replay<'_> {
     }
 
     fn claimed(&mut self, got: Vec<Claim>, meant: &[Held], line: &str) {
-        let of =
-            |claim: &Claim| (claim.execution, claim.step, claim.attempt, claim.retries, claim.claimed_at);
-        let of_held = |held: &Held| (held.id, held.step, held.attempt, held.retries, held.claimed_at);
+        let of = |claim: &Claim| {
+            let numbers = (claim.step, claim.attempt, claim.retries, claim.ends);
+            (claim.execution, numbers, claim.started_at, claim.claimed_at, claim.troubled)
+        };
+        let of_held = |held: &Held| {
+            let numbers = (held.step, held.attempt, held.retries, held.ends);
+            (held.id, numbers, held.started_at, held.claimed_at, held.troubled)
+        };
         let (left, right): (Vec<_>, Vec<_>) =
             (got.iter().map(of).collect(), meant.iter().map(of_held).collect());
         assert_eq!(left, right, "{line}");
@@ -188,10 +250,50 @@ impl Replay<'_> {
                 .limits
                 .as_ref()
                 .map_or((0, 0), |limits| (limits.executions.tat(), limits.notifications.tat()));
-            lines.push(format!("account {account} {} {wake_at:?} {tats:?}", quota.waiting));
+            let period = quota
+                .limits
+                .as_ref()
+                .map_or((0, 0), |limits| (limits.allowance.granted, limits.allowance.used));
+            let paused_at = quota.paused_at.map(|at| at.as_micros());
+            let waiting = quota.waiting;
+            lines.push(format!("account {account} {waiting} {wake_at:?} {tats:?} {period:?} {paused_at:?}"));
+        }
+        lines.extend(world.breakers.iter().map(|(hook, breaker)| self.meant_breaker(hook, breaker)));
+        for ((account, request), (units, until)) in &world.grants {
+            lines.push(format!("grant {account} {request} {units} {}", until.as_micros()));
         }
         lines.sort_unstable();
         lines
+    }
+
+    /// A breaker's row, a probe by the execution that is it.
+    fn meant_breaker(&self, (account, webhook): &Hook, breaker: &Breaker) -> String {
+        let world = &self.simulation.world;
+        let holds = |token: i64| {
+            let holds = |(row, lane): &&(Pending, Lane)| {
+                let of = row.account == account.as_str() && lane.webhook == *webhook;
+                of && row.hold().is_some_and(|hold| hold.token == token)
+            };
+            let row = world.pending.values().find(holds);
+            row.map(|(row, _)| world.made[&row.seq].run.id.to_bytes().to_vec())
+        };
+        let (state, until, probe, why, number, unswept) = match breaker.state {
+            State::Closed => ("CLOSED", None, None, None, None, 0),
+            State::Open { until } => ("OPEN", Some(until), None, None, None, 0),
+            State::HalfOpen(Probe { token, until }) => {
+                ("HALF_OPEN", Some(until), holds(token), None, None, 0)
+            }
+            State::Disabling { why, version } => ("DISABLING", None, None, Some(why), Some(version), 0),
+            State::Disabled { why, revision, swept } => {
+                ("DISABLED", None, None, Some(why), Some(revision), i64::from(!swept))
+            }
+        };
+        let counts = (breaker.failures, breaker.since.as_micros(), breaker.opened);
+        let until = until.map(Timestamp::as_micros);
+        let why = why.map(Why::as_str);
+        format!(
+            "breaker {account} {webhook} {state} {counts:?} {until:?} {probe:02x?} {why:?} {number:?} {unswept}"
+        )
     }
 
     /// The store's rows, in the same words.
@@ -230,11 +332,43 @@ impl Replay<'_> {
             let (account, wake_at): (String, Option<i64>) =
                 (row.get("account").unwrap(), row.get("wake_at").unwrap());
             let tats = (of("rate_tat_ns"), of("notice_tat_ns"));
-            lines.push(format!("account {account} {} {wake_at:?} {tats:?}", of("waiting")));
+            let period = (of("period_granted"), of("period_used"));
+            let (waiting, paused_at) = (of("waiting"), row.get::<Option<i64>>("paused_at").unwrap());
+            lines.push(format!("account {account} {waiting} {wake_at:?} {tats:?} {period:?} {paused_at:?}"));
+        }
+        let probe = "(SELECT x.id FROM pending p JOIN execution x ON x.seq = p.seq JOIN lane l ON l.lane = p.lane \
+             WHERE p.token = e.token AND l.account = e.account AND l.webhook = e.webhook) AS probe";
+        lines.extend(rows(&format!("e.*, {probe}"), "breaker e").await.iter().map(found_breaker));
+        for row in rows("e.*", "allowance_grant e").await {
+            let text = |column: &str| row.get::<String>(column).unwrap();
+            let number = |column: &str| row.get::<i64>(column).unwrap();
+            let (account, request) = (text("account"), text("request"));
+            lines.push(format!("grant {account} {request} {} {}", number("units"), number("kept_until")));
         }
         lines.sort_unstable();
         lines
     }
+}
+
+/// The attempt of a claim as the world's owner reports it.
+fn tried(claim: &Claim, report: &Report) -> Option<Attempt> {
+    let (verdict, status) = report.tried?;
+    let tried = attempt(claim, verdict);
+    let answer = tried.answer.clone().zip(status).map(|(kept, status)| KeptAnswer { status, ..kept });
+    Some(Attempt { answer, ..tried })
+}
+
+fn found_breaker(row: &Row) -> String {
+    let text = |column: &str| row.get::<String>(column).unwrap();
+    let number = |column: &str| row.get::<i64>(column).unwrap();
+    let some = |column: &str| row.get::<Option<i64>>(column).unwrap();
+    let (account, webhook, state) = (text("account"), text("webhook"), text("state"));
+    let counts = (number("failures"), number("since"), number("opened"));
+    let probe: Option<Vec<u8>> = row.get("probe").unwrap();
+    let (until, why, of) =
+        (some("until"), row.get::<Option<String>>("why").unwrap(), some("version").or(some("revision")));
+    let unswept = number("unswept");
+    format!("breaker {account} {webhook} {state} {counts:?} {until:?} {probe:02x?} {why:?} {of:?} {unswept}")
 }
 
 fn new_event(event: &Event) -> NewEvent {

@@ -1,7 +1,15 @@
 //! The world that the simulation drives, here beside the store.
 
+#[path = "../simulation/breakers.rs"]
+pub(crate) mod breakers;
 #[path = "../simulation/bucket.rs"]
 pub(crate) mod bucket;
+#[path = "../simulation/claims.rs"]
+pub(crate) mod claims;
+#[path = "../simulation/health.rs"]
+pub(crate) mod health;
+#[path = "../simulation/holdbacks.rs"]
+pub(crate) mod holdbacks;
 #[path = "../simulation/ledger.rs"]
 pub(crate) mod ledger;
 #[path = "../simulation/lines.rs"]
@@ -10,10 +18,16 @@ pub(crate) mod lines;
 pub(crate) mod moves;
 #[path = "../simulation/mutation.rs"]
 pub(crate) mod mutation;
+#[path = "../simulation/operators.rs"]
+pub(crate) mod operators;
 #[path = "../simulation/owners.rs"]
 pub(crate) mod owners;
 #[path = "../simulation/people.rs"]
 pub(crate) mod people;
+#[path = "../simulation/receivers.rs"]
+pub(crate) mod receivers;
+#[path = "../simulation/registry.rs"]
+pub(crate) mod registry;
 #[path = "../simulation/schedule.rs"]
 pub(crate) mod schedule;
 #[path = "../simulation/world.rs"]
