@@ -143,6 +143,11 @@ impl Breaker {
         matches!(self.state, State::Disabled { .. })
     }
 
+    /// Whether the system has given the webhook up, so that only somebody's word lets requests through again.
+    pub const fn is_given_up(&self) -> bool {
+        matches!(self.state, State::Disabling { .. } | State::Disabled { .. })
+    }
+
     /// The time of the next probe; none where none will be let through.
     pub const fn probe_at(&self) -> Option<Timestamp> {
         match self.state {
@@ -364,5 +369,7 @@ pub(crate) mod tests {
         );
         let disabling = breaker(State::Disabling { why: Why::Failing, version: 1 });
         assert!(disabling.may_hold_work() && !disabling.is_disabled() && !disabling.lets_probe(at(999)));
+        assert!(disabling.is_given_up() && disabled(true).is_given_up());
+        assert!(!breaker(State::Open { until: at(30) }).is_given_up());
     }
 }

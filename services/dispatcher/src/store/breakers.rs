@@ -137,6 +137,12 @@ fn key(account: &AccountId, webhook: WebhookId) -> Vec<Value> {
     vec![account.as_str().into(), webhook.to_string().into()]
 }
 
+/// The account and the webhook that a row with these columns is of.
+pub(super) fn key_of(row: &Row) -> Result<(AccountId, WebhookId)> {
+    let (account, webhook): (String, String) = (row.get("account")?, row.get("webhook")?);
+    Ok((account.parse().map_err(StorageError::decode)?, webhook.parse().map_err(StorageError::decode)?))
+}
+
 fn write(breaker: &Breaker) -> [Value; 10] {
     let (mut until, mut token, mut why, mut version, mut revision, mut unswept) =
         (None, None, None, None, None, 0);

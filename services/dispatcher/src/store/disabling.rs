@@ -44,7 +44,7 @@ impl Store {
         );
         let rows = self.database.read().all(&select, vec![]).await?;
         let read = |row: &Row| -> Result<Option<Disabling>> {
-            let (account, webhook) = key(row)?;
+            let (account, webhook) = breakers::key_of(row)?;
             Ok(match breakers::read(row)?.state {
                 State::Disabling { why, version } => Some(Disabling { account, webhook, version, why }),
                 _ => None,
@@ -59,7 +59,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn unswept_webhooks(&self) -> Result<Vec<(AccountId, WebhookId)>> {
         let select = format!("SELECT account, webhook FROM breaker WHERE unswept = 1 LIMIT {AT_ONCE}");
-        self.database.read().all(&select, vec![]).await?.iter().map(key).collect()
+        self.database.read().all(&select, vec![]).await?.iter().map(breakers::key_of).collect()
     }
 
     /// Fails further executions that wait for a webhook that the system disabled. Says whether there may be more.
@@ -94,9 +94,4 @@ impl Store {
         self.commit(tx, &changes, now).await?;
         Ok(more)
     }
-}
-
-fn key(row: &Row) -> Result<(AccountId, WebhookId)> {
-    let (account, webhook): (String, String) = (row.get("account")?, row.get("webhook")?);
-    Ok((account.parse().map_err(StorageError::decode)?, webhook.parse().map_err(StorageError::decode)?))
 }

@@ -1,6 +1,6 @@
 //! What the registry tells: an account's entitlements, a webhook's gate.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
@@ -60,25 +60,22 @@ impl Store {
             .collect()
     }
 
-    /// The webhooks that have a gate, open or closed, or a breaker.
+    /// The webhooks that have a gate, open or closed, or a breaker; and whether the registry's word that one is enabled would be news.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn gated_webhooks(&self) -> Result<HashSet<(AccountId, WebhookId)>> {
-        let rows = self
-            .database
-            .read()
-            .all("SELECT account, subject FROM gate WHERE kind = 'WEBHOOK' UNION SELECT account, webhook FROM breaker", vec![])
-            .await?;
-        let parse = |row: &sluice_storage::Row| -> Result<(AccountId, WebhookId)> {
-            let account: String = row.at(0)?;
-            let webhook: String = row.at(1)?;
-            Ok((
-                account.parse().map_err(StorageError::decode)?,
-                webhook.parse().map_err(StorageError::decode)?,
-            ))
-        };
-        rows.iter().map(parse).collect()
+    pub async fn gated_webhooks(&self) -> Result<HashMap<(AccountId, WebhookId), bool>> {
+        let reader = self.database.read();
+        let select = "SELECT account, subject AS webhook, closed FROM gate WHERE kind = 'WEBHOOK'";
+        let mut gated = HashMap::new();
+        for row in reader.all(select, vec![]).await? {
+            gated.insert(breakers::key_of(&row)?, row.get::<i64>("closed")? != 0);
+        }
+        let select = format!("SELECT account, webhook, {} FROM breaker", breakers::COLUMNS);
+        for row in reader.all(&select, vec![]).await? {
+            *gated.entry(breakers::key_of(&row)?).or_default() |= breakers::read(&row)?.is_given_up();
+        }
+        Ok(gated)
     }
 
     /// Takes the registry's word for how a webhook stands, unless a later revision's is known: its gate is closed while it is disabled

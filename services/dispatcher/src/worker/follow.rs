@@ -141,12 +141,14 @@ impl Follower {
     }
 
     /// The present state is complete: gates are as it says, and open where it does not know the webhook any more, so that what
-    /// waits there fails instead of waiting for ever.
+    /// waits there fails instead of waiting for ever. That a webhook is enabled says nothing of one that was so already: its receiver
+    /// may fail all the same, and what is known of that stays.
     async fn settle(&self, on_record: OnRecord, revision: i64) -> Result<(), Broken> {
         let gated = self.means.store.gated_webhooks().await?;
         for ((account, webhook), (standing, limits)) in &on_record.told {
             self.means.store.put_receiver_limits(account, *webhook, *limits).await?;
-            if *standing != Standing::Enabled || gated.contains(&(account.clone(), *webhook)) {
+            let is_news = || gated.get(&(account.clone(), *webhook)).copied().unwrap_or(false);
+            if *standing != Standing::Enabled || is_news() {
                 self.means.store.put_webhook(account, *webhook, revision, *standing).await?;
             }
         }
@@ -154,7 +156,7 @@ impl Follower {
         for (account, webhook) in limited.filter(|key| !on_record.told.contains_key(key)) {
             self.means.store.put_receiver_limits(&account, webhook, ReceiverLimits::default()).await?;
         }
-        for key in gated.iter().filter(|key| !on_record.told.contains_key(key)) {
+        for key in gated.keys().filter(|key| !on_record.told.contains_key(key)) {
             self.means.store.put_webhook(&key.0, key.1, revision, Standing::Gone).await?;
         }
         self.means.subscribers.replace(on_record.subscribers);

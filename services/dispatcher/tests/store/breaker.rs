@@ -144,6 +144,13 @@ pub(crate) async fn a_process_that_starts_again_finds_it_as_it_was(house: &House
     let (_, until) = break_open(house).await;
     let ids = house.queue(&events("e", 3)).await;
     let after = house.another_store().await;
+    let gated = after.gated_webhooks().await.unwrap();
+    let failing = ((house.acme.clone(), webhook(1)), false);
+    assert_eq!(
+        gated.into_iter().collect::<Vec<_>>(),
+        [failing],
+        "the registry's word that it is enabled is no news"
+    );
     go_to(house, until.minus(Span::from_micros(1))).await;
     assert!(after.claim(&house.acme, ROOMY).await.unwrap().claims.is_empty());
     go_to(house, until).await;

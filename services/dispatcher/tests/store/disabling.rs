@@ -59,6 +59,12 @@ pub(crate) async fn what_waits_for_a_receiver_that_is_gone_fails_once_the_regist
     assert!(house.claim(ROOMY).await.is_empty());
     let after = house.another_store().await;
     assert_eq!(after.disabling().await.unwrap(), [disabling(house, Why::Gone)], "also after a restart");
+    let gated = after.gated_webhooks().await.unwrap();
+    assert_eq!(
+        gated.into_values().collect::<Vec<_>>(),
+        [true],
+        "the registry's word that it is enabled is news"
+    );
     answer(house, 7, Standing::DisabledBySystem(Why::Gone)).await;
     assert!(house.store.disabling().await.unwrap().is_empty());
     assert_eq!(house.store.unswept_webhooks().await.unwrap(), [(house.acme.clone(), webhook(1))]);

@@ -54,7 +54,8 @@ pub(crate) async fn an_older_revision_changes_nothing(house: &House) {
     assert!(!gate(house, 1, 5, true).await);
     assert_eq!(house.claim(ROOMY).await.len(), 1);
     let gated = house.store.gated_webhooks().await.unwrap();
-    assert_eq!(gated.into_iter().collect::<Vec<_>>(), [(house.acme.clone(), webhook(1))]);
+    let open = ((house.acme.clone(), webhook(1)), false);
+    assert_eq!(gated.into_iter().collect::<Vec<_>>(), [open], "that it is enabled is no news");
 }
 
 pub(crate) async fn a_gate_closed_during_an_attempt_holds_its_retry_back(house: &House) {
