@@ -192,7 +192,9 @@ impl Breaker {
             // Somebody changed it: it is tried anew.
             (Some(_), Standing::Enabled) if fresh => Decision::Forget,
             (Some(_), Standing::Gone) => Decision::Forget,
-            (Some(State::Disabled { .. }), Standing::DisabledBySystem(_)) => Decision::Leave,
+            (Some(State::Disabled { .. }), Standing::DisabledBySystem(_)) => {
+                breaker.map_or(Decision::Leave, |breaker| breaker.still_disabled(revision))
+            }
             (_, Standing::DisabledBySystem(why)) if fresh => given_up(why),
             _ => Decision::Leave,
         }
@@ -202,6 +204,7 @@ impl Breaker {
     /// faster, and the webhook been tried anew since.
     pub fn answered(self, standing: Standing, revision: i64, fresh: bool) -> Decision {
         match (self.state, standing) {
+            (State::Disabled { .. }, Standing::DisabledBySystem(_)) => self.still_disabled(revision),
             (State::Disabled { .. }, _) => Decision::Leave,
             // Also where it is no longer to be disabled: what the registry tells of it is no later word than this, and would be left.
             (_, Standing::DisabledBySystem(why)) if fresh => {
@@ -209,6 +212,16 @@ impl Breaker {
             }
             // It was changed since, or enabled again before the answer was here.
             (State::Disabling { .. }, _) => Decision::Forget,
+            _ => Decision::Leave,
+        }
+    }
+
+    /// The registry says at this revision that it is disabled still: a word from before no longer enables it.
+    fn still_disabled(self, revision: i64) -> Decision {
+        match self.state {
+            State::Disabled { why, revision: known, swept } if known < revision => {
+                Decision::Keep(Self { state: State::Disabled { why, revision, swept }, ..self })
+            }
             _ => Decision::Leave,
         }
     }
@@ -316,7 +329,12 @@ pub(crate) mod tests {
         let disabled = State::Disabled { why: Why::Gone, revision: 7, swept: true };
         assert_eq!(told(disabled, Standing::Enabled, 7, true), Decision::Leave);
         assert_eq!(told(disabled, Standing::Enabled, 8, true), Decision::Forget);
-        assert_eq!(told(disabled, Standing::DisabledBySystem(Why::Gone), 9, true), Decision::Leave);
+        let later = State::Disabled { why: Why::Gone, revision: 9, swept: true };
+        let still = Decision::Keep(breaker(later));
+        assert_eq!(told(disabled, Standing::DisabledBySystem(Why::Gone), 9, true), still);
+        assert_eq!(breaker(disabled).answered(Standing::DisabledBySystem(Why::Gone), 9, true), still);
+        assert_eq!(told(later, Standing::Enabled, 8, false), Decision::Leave, "it was disabled again since");
+        assert_eq!(told(disabled, Standing::DisabledBySystem(Why::Gone), 7, true), Decision::Leave);
         assert_eq!(told(disabled, Standing::Gone, 8, true), Decision::Forget);
         let disabling = State::Disabling { why: Why::Gone, version: 1 };
         assert_eq!(told(disabling, Standing::Enabled, 99, true), Decision::Leave, "it was not answered yet");
@@ -356,7 +374,7 @@ pub(crate) mod tests {
             assert_eq!(breaker(state).answered(by_system, 9, false), Decision::Leave);
             assert_eq!(breaker(state).answered(Standing::Enabled, 9, true), Decision::Leave);
         }
-        let disabled = breaker(State::Disabled { why: Why::Gone, revision: 7, swept: true });
+        let disabled = breaker(State::Disabled { why: Why::Gone, revision: 9, swept: true });
         assert_eq!(disabled.answered(by_system, 9, true), Decision::Leave, "it is swept already");
     }
 

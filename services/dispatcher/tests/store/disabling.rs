@@ -150,6 +150,12 @@ pub(crate) async fn the_feed_may_be_faster_than_the_answer_and_neither_is_older_
     let new = event("new", vec![run(1, 1)]);
     house.accept(std::slice::from_ref(&new), ROOMY).await;
     assert_eq!(house.end(new.executions[0].id).await, End::webhook_disabled());
+    // What was read before the last word and comes after it enables nothing.
+    assert!(told(house, 11, Standing::DisabledBySystem(Why::Gone)).await);
+    assert!(!told(house, 10, Standing::Enabled).await);
+    let newer = event("newer", vec![run(1, 1)]);
+    house.accept(std::slice::from_ref(&newer), ROOMY).await;
+    assert_eq!(house.end(newer.executions[0].id).await, End::webhook_disabled());
 }
 
 pub(crate) async fn a_late_answer_to_an_earlier_disabling_hides_no_later_one(house: &House) {
