@@ -1,6 +1,10 @@
 //! The pure machines under a seeded virtual clock, faults and restarts: after every step what reliability.md promises, at the end the
 //! three ledgers, and planted bugs to show that it would be noticed.
 //!
+//! Events, claims, attempts, retries, delays, lines and quotas; receivers that fail, breakers, probes, and webhooks that are given up; a
+//! registry that is heard late; operators who pause accounts, and billing, which changes plans and grants units. Not in this world are
+//! webhooks that are deleted, receivers with limits of their own, and loop limits.
+//!
 //! `cargo test -p sluice-dispatcher --test simulation`; `SLUICE_TEST_SIZE=full` runs 10,000 seeds, `SLUICE_TEST_SEED=17` that one alone,
 //! with all that happens printed. That the store does the same as the world that is simulated here, the store's suite shows
 //! (`replay`).

@@ -1,6 +1,8 @@
 //! The breakers of the webhooks that fail: what a report means for one, what the registry's word does, and the end of what waits for a
 //! webhook that was given up.
 
+use std::collections::BTreeMap;
+
 use sluice_dispatcher::attempt::{Attempt, KeptAnswer};
 use sluice_dispatcher::breaker::{Breaker, Decision, Probe, Seen, Standing, State, Why};
 use sluice_dispatcher::claim::{self, Finish};
@@ -153,6 +155,22 @@ impl World {
     pub(crate) fn unswept(&self) -> Vec<Hook> {
         let waits = |breaker: &Breaker| breaker.is_disabled() && breaker.may_hold_work();
         self.breakers.iter().filter(|(_, breaker)| waits(breaker)).map(|(hook, _)| hook.clone()).collect()
+    }
+
+    /// The webhooks that have a gate or a breaker, and whether the registry's word that one is enabled would be news.
+    pub(crate) fn gated(&self) -> BTreeMap<Hook, bool> {
+        let mut gated = BTreeMap::new();
+        for (account, gates) in &self.gates {
+            for (gate, closed) in gates {
+                if let Subject::Webhook(webhook) = gate.subject {
+                    gated.insert((account.clone(), webhook), *closed);
+                }
+            }
+        }
+        for (hook, breaker) in &self.breakers {
+            *gated.entry(hook.clone()).or_default() |= breaker.is_given_up();
+        }
+        gated
     }
 
     /// Takes the registry's word. Says whether anything changed.

@@ -22,7 +22,7 @@ pub(crate) enum Stand {
     Probed(i64, Timestamp),
     /// Nothing, until the registry has answered.
     GivenUp,
-    /// Nothing; what waits fails. So the registry said at this revision.
+    /// Nothing; what waits fails. So the registry said at this revision last.
     Disabled(i64),
 }
 
@@ -171,11 +171,12 @@ impl Health {
             self.word = Some((revision, standing));
         }
         match (self.stand, standing) {
+            (Stand::Disabled(known), Standing::DisabledBySystem(_)) => {
+                self.stand = Stand::Disabled(known.max(revision));
+            }
             // An answer that comes when another one has settled it already leaves that to what the registry tells.
             (Stand::Disabled(_), _) if word.answer => {}
-            (Stand::Disabled(known), Standing::Enabled | Standing::DisabledByHand) if revision > known => {
-                self.recover();
-            }
+            (Stand::Disabled(known), _) if known < revision => self.recover(),
             (Stand::Disabled(_), _) => {}
             (_, Standing::DisabledBySystem(_)) if latest => {
                 if self.failures == 0 {
@@ -202,6 +203,7 @@ impl Health {
             Some(State::Open { until }) => Stand::Open(until),
             Some(State::HalfOpen(probe)) => Stand::Probed(probe.token, probe.until),
             Some(State::Disabling { .. }) => Stand::GivenUp,
+            Some(State::Disabled { .. }) if self.is_disabled() => self.stand,
             Some(State::Disabled { revision, .. }) => Stand::Disabled(revision),
         };
         if let (Some((least, most)), Stand::Open(until)) = (opened, stand) {

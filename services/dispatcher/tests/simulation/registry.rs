@@ -1,5 +1,6 @@
 //! The registry, and how the dispatcher's processes hear of it: its feed, which each follows at its own pace and begins anew after a
-//! restart, and its answers to disablings, which may be late or get lost.
+//! restart, and its answers to disablings, which may be late or get lost. What the feed tells of a change is how the webhook stands when
+//! it is read, and what is read may be put on record late.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,11 @@ struct Registered {
     standing: Standing,
 }
 
-/// All webhooks, and what happened to them.
+/// All webhooks that were ever changed, and which of them was at each revision.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     webhooks: BTreeMap<Hook, Registered>,
-    feed: Vec<Word>,
-    head: i64,
+    feed: Vec<Hook>,
 }
 
 impl Registry {
@@ -48,10 +48,23 @@ impl Registry {
 
     /// It is changed, and stands so from now on.
     pub(crate) fn change(&mut self, hook: &Hook, standing: Standing) {
-        self.head += 1;
         let version = self.version(hook) + 1;
         self.webhooks.insert(hook.clone(), Registered { version, standing });
-        self.feed.push(Word { hook: hook.clone(), revision: self.head, standing, answer: false });
+        self.feed.push(hook.clone());
+    }
+
+    /// How it stands, told for this many revisions.
+    fn word(&self, hook: &Hook, revision: usize, answer: bool) -> Word {
+        let revision = i64::try_from(revision).unwrap();
+        Word { hook: hook.clone(), revision, standing: self.standing(hook), answer }
+    }
+
+    /// What is told of the next changes after so many, each webhook once, at the last of them.
+    fn page(&self, cursor: usize, most: usize) -> (Vec<Word>, usize) {
+        let next = self.feed.len().min(cursor.saturating_add(most));
+        let page = || self.feed[cursor..next].iter().enumerate();
+        let last = |(at, hook): &(usize, &Hook)| !page().any(|(later, other)| later > *at && other == *hook);
+        (page().filter(last).map(|(at, hook)| self.word(hook, cursor + at + 1, false)).collect(), next)
     }
 
     /// The system disables it, if it is enabled and still what it was at `version`. Says how it stands.
@@ -60,7 +73,7 @@ impl Registry {
         if now.standing == Standing::Enabled && now.version == version {
             self.change(hook, Standing::DisabledBySystem(why));
         }
-        Word { hook: hook.clone(), revision: self.head, standing: self.standing(hook), answer: true }
+        self.word(hook, self.feed.len(), true)
     }
 }
 
@@ -104,25 +117,33 @@ impl Simulation {
         }
     }
 
-    /// It hears the present state first, where it has heard nothing yet.
+    /// It reads on where nothing is left that it has read, and puts some of that on record.
     fn follow(&mut self, owner: usize, most: usize) -> Result<(), Broken> {
-        let head = self.registry.head;
-        let words: Vec<Word> = match self.owners[owner].cursor {
-            Some(cursor) => self.registry.feed[cursor..].iter().take(most).cloned().collect(),
-            None => {
-                let present = self.registry.webhooks.iter();
-                let word = |(hook, now): (&Hook, &Registered)| Word {
-                    hook: hook.clone(),
-                    revision: head,
-                    standing: now.standing,
-                    answer: false,
-                };
-                present.map(word).collect()
-            }
-        };
-        let cursor = self.owners[owner].cursor.map_or(self.registry.feed.len(), |at| at + words.len());
-        self.owners[owner].cursor = Some(cursor);
-        words.into_iter().try_for_each(|word| self.tell(word))
+        if self.owners[owner].read.is_empty() {
+            let (words, next) = match self.owners[owner].cursor {
+                Some(cursor) => self.registry.page(cursor, most),
+                None => self.present(),
+            };
+            self.owners[owner].cursor = Some(next);
+            self.owners[owner].read.extend(words);
+        }
+        let told = self.one_of(&[0, 1, 2, 50]).max(usize::from(most == usize::MAX) * 50);
+        for _ in 0..told {
+            let Some(word) = self.owners[owner].read.pop_front() else { break };
+            self.tell(word)?;
+        }
+        Ok(())
+    }
+
+    /// The present state: of those that are enabled only what is news.
+    fn present(&mut self) -> (Vec<Word>, usize) {
+        let (gated, head) = (self.world.gated(), self.registry.feed.len());
+        let is_news = |hook: &Hook| gated.get(hook).copied().unwrap_or(false);
+        let changed = self.registry.changed();
+        let told = changed.filter(|(hook, standing)| *standing != Standing::Enabled || is_news(hook));
+        let words = told.map(|(hook, _)| self.registry.word(hook, head, false)).collect();
+        self.did(Deed::Present(gated));
+        (words, head)
     }
 
     fn tell(&mut self, word: Word) -> Result<(), Broken> {
@@ -176,6 +197,8 @@ impl Simulation {
             self.tell(answer)?;
         }
         for owner in 0..OWNERS {
+            // What it has read before, or the present state, and then what happened since.
+            self.follow(owner, usize::MAX)?;
             self.follow(owner, usize::MAX)?;
             self.follow(owner, usize::MAX)?;
         }

@@ -2,7 +2,7 @@
 //! gone, a registry that is heard late, and people who change plans, webhooks and automations, pause accounts and grant units, on a
 //! virtual clock. A seed fixes all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use sluice_dispatcher::attempt::Outcome;
 use sluice_dispatcher::breaker::{Policy, Standing};
@@ -36,6 +36,7 @@ pub(crate) enum Deed {
     Cancel(i64, Asked),
     Retry(i64, Asked),
     Stop(AccountId, AutomationId, i64),
+    Present(BTreeMap<Hook, bool>),
     Told(Word, bool),
     Sweep(Hook),
     Entitle(AccountId, Entitlements),
@@ -90,6 +91,8 @@ pub(crate) struct Owner {
     pub(crate) stalled_until: Option<Timestamp>,
     /// How far it has followed the registry; none before it heard the present state.
     pub(crate) cursor: Option<usize>,
+    /// What it has read and not put on record.
+    pub(crate) read: VecDeque<Word>,
     /// What the registry answered it, on its way.
     pub(crate) answer: Option<Word>,
 }

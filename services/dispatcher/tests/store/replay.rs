@@ -8,7 +8,7 @@
 //! receivers with limits of their own: the world has none. Not compared are tokens, which every process makes up, and what is told of
 //! all this, notices and changes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sluice_dispatcher::attempt::{Attempt, KeptAnswer, Verdict};
 use sluice_dispatcher::breaker::{Breaker, Probe, State, Why};
@@ -29,7 +29,7 @@ use super::simulated::schedule::{Deed, Figures, POLICY, Simulation};
 use super::simulated::world::{Answer, Asked, Event, Held, Hook, Report, Run};
 
 /// Schedules and steps of each: in CI, and with `SLUICE_TEST_SIZE=full`.
-const SIZES: [(u64, u32); 2] = [(4, 300), (100, 400)];
+const SIZES: [(u64, u32); 2] = [(4, 200), (100, 400)];
 
 pub(crate) async fn what_is_simulated_is_what_the_store_does(house: &House) {
     let full = sluice_testkit::full_size();
@@ -163,6 +163,12 @@ impl Replay<'_> {
             }
             Deed::Stop(account, automation, generation) => {
                 assert!(!store.stop(&account, automation, generation).await.unwrap().more, "{line}");
+            }
+            Deed::Present(meant) => {
+                let gated = store.gated_webhooks().await.unwrap().into_iter();
+                let got: BTreeMap<Hook, bool> =
+                    gated.filter(|((account, _), _)| self.simulation.accounts.contains(account)).collect();
+                assert_eq!(got, meant, "{line}");
             }
             Deed::Told(word, changed) => {
                 let (account, webhook) = &word.hook;
