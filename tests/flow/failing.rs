@@ -9,6 +9,7 @@ use tonic::Code;
 
 on_each_deployment!(
     one_request_at_a_time_tries_a_receiver_that_fails_and_all_go_on_once_it_answers,
+    what_is_held_back_from_a_receiver_that_fails_stays_so_over_a_restart,
     a_receiver_that_is_gone_is_given_up_and_what_failed_is_brought_back,
 );
 
@@ -54,6 +55,34 @@ async fn one_request_at_a_time_tries_a_receiver_that_fails_and_all_go_on_once_it
     assert!(all.iter().all(|execution| execution.state() == ExecutionState::Succeeded), "{all:?}");
     let attempts: Vec<i32> = all.iter().map(|execution| execution.attempt_count).collect();
     assert_eq!((attempts, receiver.hits().len()), (vec![3, 1, 1, 1, 1, 1], 8), "waiting used no attempt");
+}
+
+async fn what_is_held_back_from_a_receiver_that_fails_stays_so_over_a_restart(deployment: Deployment) {
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [Answer::status(503)]);
+    let setup = House::setup(deployment)
+        .with("dispatcher.breaker.failures=2")
+        .with("dispatcher.breaker.over=1ms")
+        .with("dispatcher.breaker.first=1h");
+    let mut house = setup.open().await;
+    let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
+    house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
+    let first = house.fires(won("e-0")).await;
+    until("it has failed twice and waits for the probe", async || {
+        is_held_back(&house.execution(&first).await).then_some(())
+    })
+    .await;
+    // So that the registry's present state is of a later revision than the webhook.
+    house.put_plan("advanced").await;
+    house.restart().await;
+    // Who starts reads how every webhook stands, and has by then.
+    house.dispatcher_heard("advanced").await;
+    let second = house.fires(won("e-1")).await;
+    for name in [first, second] {
+        let execution = house.execution(&name).await;
+        assert!(is_held_back(&execution), "{execution:?}");
+    }
+    assert_eq!(receiver.hits().len(), 2);
 }
 
 async fn a_receiver_that_is_gone_is_given_up_and_what_failed_is_brought_back(deployment: Deployment) {
