@@ -12,6 +12,7 @@ use super::delivery::assert_signed;
 
 on_each_deployment!(
     who_runs_sluice_is_told_once_of_a_receiver_that_fails_recovers_and_is_given_up,
+    who_runs_sluice_is_told_once_of_an_allowance_that_is_used_up,
     nobody_but_sluice_sends_events_of_the_system_account,
 );
 
@@ -74,6 +75,34 @@ async fn who_runs_sluice_is_told_once_of_a_receiver_that_fails_recovers_and_is_g
     let all = ListExecutionsRequest { parent: format!("accounts/{SYSTEM_ACCOUNT}"), ..Default::default() };
     let shown = house.people().admin(SYSTEM_ACCOUNT).list_executions(all).await.unwrap().executions;
     assert_eq!((shown.len(), house.history().await.len()), (3, 2), "in the system account's history alone");
+}
+
+async fn who_runs_sluice_is_told_once_of_an_allowance_that_is_used_up(deployment: Deployment) {
+    let receiver = Receiver::start().await;
+    let mut house = House::open_on(deployment, "monthly").await;
+    house.operations_webhook(&receiver.url("/operations"), "quota").await;
+    let (webhook, _) = house.webhook(automation_webhook("Shop", &receiver.url("/in"))).await;
+    house.automation(automation("Tell the shop", [post(&webhook, "{}")])).await;
+    house.dispatcher_heard("monthly").await;
+    let first = house.fires(won("e-0")).await;
+    house.shows(&first, ExecutionState::Succeeded).await;
+    assert_eq!(receiver.hits_at("/operations").len(), 0, "half of it is used");
+    let second = house.fires(won("e-1")).await;
+    house.shows(&second, ExecutionState::Succeeded).await;
+    until("both are told", async || (receiver.hits_at("/operations").len() >= 2).then_some(())).await;
+    house.restart().await;
+    let third = house.fires(won("e-2")).await;
+    house.shows(&third, ExecutionState::Paused).await;
+
+    let all = ListExecutionsRequest { parent: format!("accounts/{SYSTEM_ACCOUNT}"), ..Default::default() };
+    let shown = house.people().admin(SYSTEM_ACCOUNT).list_executions(all).await.unwrap().executions;
+    assert_eq!(shown.len(), 2);
+    let mut told: Vec<Value> = receiver.hits_at("/operations").iter().map(body).collect();
+    told.sort_by_key(|told| told["data"]["percent"].as_i64());
+    for (told, percent) in told.iter().zip([80, 100]) {
+        let data = json!({"account": "accounts/acme", "percent": percent, "used": 2, "of": 2, "period_end": told["data"]["period_end"]});
+        assert_eq!((&told["type"], &told["data"]), (&json!("quota.threshold"), &data));
+    }
 }
 
 async fn nobody_but_sluice_sends_events_of_the_system_account(deployment: Deployment) {

@@ -21,13 +21,18 @@ pub struct AllowanceLedger {
     pub granted: i64,
     /// Units spent in this period.
     pub used: i64,
+    /// The highest of [`THRESHOLDS`] that use has come to in this period.
+    pub reached: i64,
 }
+
+/// What whoever runs Sluice is told of: that so many percent of what may start in a period are used, once each in a period.
+pub const THRESHOLDS: [i64; 2] = [80, 100];
 
 impl AllowanceLedger {
     /// A fresh ledger for the period in which `now` lies.
     pub fn fresh(promised: Allowance, now: Timestamp) -> Self {
         let (start, end) = period_of(promised.anchor, now);
-        Self { promised, start, end, granted: 0, used: 0 }
+        Self { promised, start, end, granted: 0, used: 0, reached: 0 }
     }
 
     /// A ledger without an end to what may be spent. It counts all the same, so that a later promise finds what was used.
@@ -42,7 +47,7 @@ impl AllowanceLedger {
             None => UNLIMITED,
         };
         let promised = Allowance { amount, anchor };
-        Self { promised, start: anchor, end: anchor, granted: 0, used: 0 }
+        Self { promised, start: anchor, end: anchor, granted: 0, used: 0, reached: 0 }
     }
 
     /// Whether what may be spent has no end.
@@ -62,7 +67,7 @@ impl AllowanceLedger {
         let promised = promised.unwrap_or(Allowance { amount: UNLIMITED, ..self.promised });
         self.roll(now);
         let (start, end) = period_of(promised.anchor, now);
-        *self = Self { promised, start, end, granted: self.granted, used: self.used };
+        *self = Self { promised, start, end, ..*self };
     }
 
     /// Adds units to the period that runs. Without a limit they count, too: for one that comes before the period's end.
@@ -79,9 +84,25 @@ impl AllowanceLedger {
         Ok(())
     }
 
+    /// The thresholds that use has come to since this was asked last, lowest first. One that it was at before in this period is none,
+    /// also where a grant or another promise took it below again meanwhile.
+    pub fn reach(&mut self) -> impl Iterator<Item = i64> + use<> {
+        let (used, of, before) = (i128::from(self.used), i128::from(self.total()), self.reached);
+        let counts = !self.is_unlimited() && used > 0;
+        let reached =
+            THRESHOLDS.into_iter().filter(move |percent| counts && used * 100 >= of * i128::from(*percent));
+        self.reached = reached.clone().max().unwrap_or(0).max(before);
+        reached.filter(move |percent| *percent > before)
+    }
+
+    /// Units that may be spent in this period, all together.
+    pub const fn total(&self) -> i64 {
+        self.promised.amount.saturating_add(self.granted)
+    }
+
     /// Units that may still be spent in this period.
     pub const fn left(&self) -> i64 {
-        let left = self.promised.amount.saturating_add(self.granted).saturating_sub(self.used);
+        let left = self.total().saturating_sub(self.used);
         if left < 0 { 0 } else { left }
     }
 }
@@ -136,6 +157,39 @@ mod tests {
         assert_eq!(ledger.end, at("2026-04-15T00:00:00Z"), "the period goes on");
         ledger.change(Some(promised), now);
         assert_eq!(ledger.left(), 0);
+    }
+
+    #[test]
+    fn each_threshold_is_reached_once_in_a_period() {
+        let promised = Allowance { amount: 10, anchor: at("2026-01-01T00:00:00Z") };
+        let mut ledger = AllowanceLedger::fresh(promised, at("2026-03-10T00:00:00Z"));
+        let mut reached = |change: fn(&mut AllowanceLedger)| {
+            change(&mut ledger);
+            ledger.reach().collect::<Vec<_>>()
+        };
+        assert_eq!(reached(|_| {}), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.used = 7), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.used = 8), [80]);
+        assert_eq!(reached(|ledger| ledger.used = 9), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.granted = 10), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.used = 16), [0; 0], "80 % was told of before the grant");
+        assert_eq!(reached(|ledger| ledger.used = 20), [100]);
+        assert_eq!(reached(|ledger| ledger.promised.amount = 1), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.roll(at("2026-04-01T00:00:00Z"))), [0; 0]);
+        assert_eq!(reached(|ledger| ledger.used = 5), [80, 100], "of one, both at once");
+        assert_eq!(reached(|ledger| ledger.promised.amount = UNLIMITED), [0; 0]);
+        let none = Allowance { amount: 0, ..promised };
+        assert_eq!(
+            AllowanceLedger::fresh(none, at("2026-03-10T00:00:00Z")).reach().count(),
+            0,
+            "nothing of nothing"
+        );
+        let most = Allowance { amount: Allowance::MOST, ..promised };
+        let mut most = AllowanceLedger {
+            used: Allowance::MOST,
+            ..AllowanceLedger::fresh(most, at("2026-03-10T00:00:00Z"))
+        };
+        assert_eq!(most.reach().collect::<Vec<_>>(), THRESHOLDS);
     }
 
     #[test]

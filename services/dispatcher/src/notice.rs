@@ -35,6 +35,17 @@ pub enum News {
         /// When the first failure was recorded.
         since: Timestamp,
     },
+    /// So much of what may start in a billing period is used; all of it: what comes waits.
+    QuotaThreshold {
+        /// How many percent: one of [`THRESHOLDS`](crate::allowance::THRESHOLDS).
+        percent: i64,
+        /// Units that are used.
+        used: i64,
+        /// Units that may be, grants included.
+        of: i64,
+        /// The first instant after the period.
+        ends: Timestamp,
+    },
     /// The system disabled a webhook: what waits for it fails.
     WebhookDisabled {
         /// Which webhook.
@@ -96,15 +107,17 @@ impl News {
             Self::WebhookFailing { .. } => "webhook.failing",
             Self::WebhookRecovered { .. } => "webhook.recovered",
             Self::WebhookDisabled { .. } => "webhook.disabled",
+            Self::QuotaThreshold { .. } => "quota.threshold",
         }
     }
 
     /// What it is about, as subscriptions name it, and which one of them.
-    fn subject(&self) -> (&'static str, String) {
+    fn subject(&self, account: &AccountId) -> (&'static str, String) {
         match self {
             Self::WebhookFailing { webhook, .. }
             | Self::WebhookRecovered { webhook, .. }
             | Self::WebhookDisabled { webhook, .. } => ("webhook", webhook.to_string()),
+            Self::QuotaThreshold { .. } => ("quota", account.to_string()),
         }
     }
 
@@ -128,13 +141,13 @@ impl News {
 impl Notice {
     /// Whether a subscriber wants it: it is an update of its subject.
     pub fn is_wanted_by(&self, subscriber: &Subscriber) -> bool {
-        let object = self.news.subject().0.parse::<ObjectName>();
+        let object = self.news.subject(&self.account).0.parse::<ObjectName>();
         object.is_ok_and(|object| subscriber.subscription.wants(&object, Action::Updated))
     }
 
     /// The event of the system account that it becomes.
     pub fn event(&self) -> EventSummary {
-        let (object, record_id) = self.news.subject();
+        let (object, record_id) = self.news.subject(&self.account);
         EventSummary {
             id: self.id.to_string(),
             object: object.to_owned(),
@@ -166,6 +179,9 @@ impl Notice {
             }),
             News::WebhookDisabled { webhook, why } => json!({
                 "account": account, "webhook": name(webhook), "reason": why.as_str(),
+            }),
+            News::QuotaThreshold { percent, used, of, ends } => json!({
+                "account": account, "percent": percent, "used": used, "of": of, "period_end": ends.to_rfc3339(),
             }),
         };
         let body = json!({"type": self.news.kind(), "timestamp": self.at.to_rfc3339(), "data": data});
@@ -205,6 +221,10 @@ mod tests {
         News::WebhookRecovered { webhook: webhook(), since: at(0) }
     }
 
+    fn threshold() -> News {
+        News::QuotaThreshold { percent: 80, used: 8, of: 10, ends: at(99) }
+    }
+
     fn disabled() -> News {
         News::WebhookDisabled { webhook: webhook(), why: Why::Gone }
     }
@@ -231,7 +251,7 @@ mod tests {
 
     #[test]
     fn news_survive_their_text() {
-        for news in [failing(), recovered(), disabled()] {
+        for news in [failing(), recovered(), disabled(), threshold()] {
             assert_eq!(News::decode(&news.encode().unwrap()).unwrap(), news);
         }
         assert!(News::decode("{}").is_err());
@@ -247,11 +267,17 @@ mod tests {
         assert!(
             wants(None, &[]) && wants(Some("webhook"), &[]) && wants(Some("webhook"), &[Action::Updated])
         );
-        assert!(!wants(Some("deal"), &[]) && !wants(Some("webhook"), &[Action::Deleted]));
+        let of_quotas = Subscription { object: Some("quota".parse().unwrap()), actions: vec![] };
+        assert!(notice(threshold()).is_wanted_by(&Subscriber { subscription: of_quotas, ordered: false }));
+        assert!(
+            !wants(Some("quota"), &[])
+                && !wants(Some("deal"), &[])
+                && !wants(Some("webhook"), &[Action::Deleted])
+        );
     }
 
     #[test]
-    fn the_body_says_what_happened_to_which_webhook_of_whom() {
+    fn the_body_says_what_happened_to_what_of_whom() {
         let name = format!("accounts/acme/webhooks/{}", webhook());
         let told = |news| serde_json::from_slice::<serde_json::Value>(&notice(news).body()).unwrap();
         let (since, now) = (at(0).to_rfc3339(), at(9).to_rfc3339());
@@ -269,6 +295,12 @@ mod tests {
             told(disabled()),
             json!({"type": "webhook.disabled", "timestamp": now,
                    "data": {"account": "accounts/acme", "webhook": name, "reason": "GONE"}})
+        );
+        assert_eq!(
+            told(threshold()),
+            json!({"type": "quota.threshold", "timestamp": now,
+                   "data": {"account": "accounts/acme", "percent": 80, "used": 8, "of": 10,
+                            "period_end": at(99).to_rfc3339()}})
         );
     }
 }

@@ -5,6 +5,7 @@ use sluice_domain::{AccountId, Entitlements, Timestamp};
 use crate::execution::PauseReason;
 use crate::grant::GrantError;
 use crate::limits::Limits;
+use crate::notice::News;
 use crate::pause::Pause;
 use crate::turn::Turn;
 
@@ -84,6 +85,15 @@ impl AccountQuota {
         self.limits.as_mut().ok_or(GrantError::Unknown)?.allowance.grant(units, now)?;
         self.wake_at = Some(now);
         Ok(())
+    }
+
+    /// What has to be told of its allowance since this was asked last: a line a threshold that use came to.
+    pub fn news(&mut self) -> Vec<News> {
+        let Some(limits) = &mut self.limits else { return Vec::new() };
+        let ledger = &mut limits.allowance;
+        let reached = ledger.reach();
+        let (used, of, ends) = (ledger.used, ledger.total(), ledger.end);
+        reached.map(|percent| News::QuotaThreshold { percent, used, of, ends }).collect()
     }
 
     /// When something with `ahead` others of its turn before it may start; `None` where nobody knows.

@@ -194,7 +194,8 @@ cases! {
         a_breaker_that_opens_is_told_once_and_once_that_it_closed,
         a_webhook_that_the_system_disabled_is_told_once_whoever_says_it_first,
         one_that_was_changed_since_or_disabled_by_hand_is_not_told,
-        what_is_not_sent_is_found_after_a_restart_and_never_pruned;
+        what_is_not_sent_is_found_after_a_restart_and_never_pruned,
+        what_is_used_of_an_allowance_is_told_once_in_each_period_wherever_it_is_spent;
     control:
         stopping_sweeps_in_steps,
         stopping_reaches_its_generation_and_those_before_and_no_others,

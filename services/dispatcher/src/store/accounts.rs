@@ -14,7 +14,7 @@ use crate::quota::AccountQuota;
 use crate::rate::RateLimit;
 
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
-     anchor_at, period_start_at, period_end_at, period_granted, period_used, notice_units, notice_per_us, notice_burst, \
+     anchor_at, period_start_at, period_end_at, period_granted, period_used, period_reached, notice_units, notice_per_us, notice_burst, \
      notice_tat_ns, max_waiting, history_us, waiting, wake_at";
 
 /// One that is not on record yet.
@@ -22,7 +22,7 @@ const NEW: Insertion<1> =
     Insertion::new("account", [Column::text("account")], "ON CONFLICT (account) DO NOTHING");
 
 /// What changes with use.
-const USE: Insertion<9> = Insertion::new(
+const USE: Insertion<10> = Insertion::new(
     "account",
     [
         Column::text("account"),
@@ -31,13 +31,14 @@ const USE: Insertion<9> = Insertion::new(
         Column::int("period_end_at"),
         Column::int("period_granted"),
         Column::int("period_used"),
+        Column::int("period_reached"),
         Column::int("notice_tat_ns"),
         Column::int("waiting"),
         Column::int("wake_at"),
     ],
     "ON CONFLICT (account) DO UPDATE SET rate_tat_ns = excluded.rate_tat_ns, period_start_at = excluded.period_start_at, \
      period_end_at = excluded.period_end_at, period_granted = excluded.period_granted, period_used = excluded.period_used, \
-     notice_tat_ns = excluded.notice_tat_ns, waiting = excluded.waiting, wake_at = excluded.wake_at",
+     period_reached = excluded.period_reached, notice_tat_ns = excluded.notice_tat_ns, waiting = excluded.waiting, wake_at = excluded.wake_at",
 );
 
 /// What billing says.
@@ -154,6 +155,7 @@ fn read_limits(row: &Row, version: i64) -> Result<Limits> {
         end: at("period_end_at")?,
         granted: row.get("period_granted")?,
         used: row.get("period_used")?,
+        reached: row.get("period_reached")?,
         ..ledger
     };
     Ok(Limits {
@@ -173,7 +175,7 @@ fn read_limits(row: &Row, version: i64) -> Result<Limits> {
     })
 }
 
-fn in_use(quota: &AccountQuota) -> [Value; 9] {
+fn in_use(quota: &AccountQuota) -> [Value; 10] {
     let limits = quota.limits.as_ref();
     let of = |field: fn(&Limits) -> i64| Value::from(limits.map_or(0, field));
     [
@@ -183,6 +185,7 @@ fn in_use(quota: &AccountQuota) -> [Value; 9] {
         of(|limits| limits.allowance.end.as_micros()),
         of(|limits| limits.allowance.granted),
         of(|limits| limits.allowance.used),
+        of(|limits| limits.allowance.reached),
         of(|limits| limits.notifications.tat()),
         quota.waiting.into(),
         quota.wake_at.map(Timestamp::as_micros).into(),

@@ -45,8 +45,8 @@ pub(super) struct Told(Vec<(AccountId, News)>);
 
 impl Told {
     /// It happened in this account.
-    pub(super) fn add(&mut self, account: &AccountId, news: Option<News>) {
-        self.0.extend(news.map(|news| (account.clone(), news)));
+    pub(super) fn add(&mut self, account: &AccountId, news: impl IntoIterator<Item = News>) {
+        self.0.extend(news.into_iter().map(|news| (account.clone(), news)));
     }
 
     pub(super) const fn is_empty(&self) -> bool {

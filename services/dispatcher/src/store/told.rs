@@ -38,10 +38,14 @@ impl Store {
         if kept.is_some_and(|kept| entitlements.history < kept) {
             retention::look_again(&tx).await?;
         }
+        let mut told = Told::default();
+        told.add(account, quota.news());
         accounts::save_limits(&tx, quota).await?;
         let mut changes = Changes::default();
         changes.gates(account);
+        self.note(&tx, &told, now).await?;
         self.commit(tx, &changes, now).await?;
+        self.noted(&told);
         Ok(true)
     }
 

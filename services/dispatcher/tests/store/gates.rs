@@ -14,7 +14,7 @@ const FEBRUARY: Timestamp = Timestamp::from_micros(1_769_904_000_000_000);
 /// 2026-03-01T00:00:00Z.
 const MARCH: Timestamp = Timestamp::from_micros(1_772_323_200_000_000);
 
-fn with_allowance(entitlements: Entitlements, amount: i64) -> Entitlements {
+pub(crate) fn with_allowance(entitlements: Entitlements, amount: i64) -> Entitlements {
     Entitlements { allowance: Some(Allowance { amount, anchor: Timestamp::EPOCH }), ..entitlements }
 }
 

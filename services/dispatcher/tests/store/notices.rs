@@ -2,12 +2,14 @@
 
 use sluice_dispatcher::breaker::{Standing, Why};
 use sluice_dispatcher::notice::News;
-use sluice_dispatcher::store::Unsent;
+use sluice_dispatcher::store::{Granted, Unsent};
 use sluice_domain::Span;
 
 use super::breaker::break_open;
 use super::disabling::{answer, lose, told};
-use super::makers::{House, event, events, retry, run, secs, success, unlimited, webhook};
+use super::gates::with_allowance;
+use super::makers::{House, ROOMY, event, events, retry, run, secs, success, unlimited, webhook};
+use super::quotas::granted;
 
 const DAY: Span = Span::from_secs(86_400);
 
@@ -17,6 +19,15 @@ async fn unsent(house: &House) -> Vec<Unsent> {
 
 async fn news(house: &House) -> Vec<News> {
     unsent(house).await.into_iter().map(|unsent| unsent.notice.news).collect()
+}
+
+/// The thresholds that were told of, with what was used of what.
+async fn thresholds(house: &House) -> Vec<(i64, i64, i64)> {
+    let read = |news| match news {
+        News::QuotaThreshold { percent, used, of, .. } => (percent, used, of),
+        other => panic!("{other:?}"),
+    };
+    news(house).await.into_iter().map(read).collect()
 }
 
 fn disabled(why: Why) -> News {
@@ -94,4 +105,35 @@ pub(crate) async fn what_is_not_sent_is_found_after_a_restart_and_never_pruned(h
     house.advance(secs(30 * 86_400)).await;
     assert_eq!(house.store.prune_notices(DAY).await.unwrap(), 0, "the other one is still to be sent");
     assert_eq!(house.number("SELECT count(*) FROM notice").await, 1);
+}
+
+pub(crate) async fn what_is_used_of_an_allowance_is_told_once_in_each_period_wherever_it_is_spent(
+    house: &House,
+) {
+    house.entitle(with_allowance(unlimited(1), 10)).await;
+    assert_eq!(house.accept(&events("a", 7), ROOMY).await.claims.len(), 7);
+    assert_eq!(thresholds(house).await, []);
+    house.accept(&events("b", 1), ROOMY).await;
+    assert_eq!(thresholds(house).await, [(80, 8, 10)], "at acceptance");
+    house.queue(&events("c", 5)).await;
+    assert_eq!(house.claim(1).await.len(), 1);
+    assert_eq!(thresholds(house).await.len(), 1);
+    assert_eq!(house.claim(ROOMY).await.len(), 1);
+    assert_eq!(thresholds(house).await[1..], [(100, 10, 10)], "at a claim");
+    assert_eq!(granted(house, 10, "top-up").await, Granted::Done);
+    assert_eq!(house.claim(ROOMY).await.len(), 3);
+    house.accept(&events("d", 7), ROOMY).await;
+    assert_eq!(thresholds(house).await.len(), 2, "told of in this period: {:?}", thresholds(house).await);
+
+    house.advance(secs(31 * 86_400)).await;
+    let after = house.another_store().await;
+    let accepted = after.accept(&events("e", 9), ROOMY).await.unwrap();
+    assert_eq!(accepted.claims.len(), 9);
+    assert_eq!(thresholds(house).await[2..], [(80, 9, 10)], "another period");
+    house.entitle(with_allowance(unlimited(2), 3)).await;
+    assert_eq!(thresholds(house).await[3..], [(100, 9, 3)], "a plan that promises less");
+    house.entitle(with_allowance(unlimited(3), 9)).await;
+    house.entitle(unlimited(4)).await;
+    house.accept(&events("f", 9), ROOMY).await;
+    assert_eq!(thresholds(house).await.len(), 4);
 }

@@ -19,7 +19,7 @@ fn grant(units: i64, request: &str) -> Grant {
     Grant { units: Units::try_from(units).unwrap(), request: request.parse().unwrap() }
 }
 
-async fn granted(house: &House, units: i64, request: &str) -> Granted {
+pub(crate) async fn granted(house: &House, units: i64, request: &str) -> Granted {
     house.store.grant(&house.acme, &grant(units, request)).await.unwrap()
 }
 

@@ -14,6 +14,7 @@ CREATE TABLE account (
   period_end_at     BIGINT NOT NULL DEFAULT 0,
   period_granted    BIGINT NOT NULL DEFAULT 0,
   period_used       BIGINT NOT NULL DEFAULT 0,
+  period_reached    BIGINT NOT NULL DEFAULT 0,         -- the threshold in percent that whoever runs Sluice was told of
   notice_units      BIGINT NOT NULL DEFAULT 0,
   notice_per_us     BIGINT NOT NULL DEFAULT 0,
   notice_burst      BIGINT NOT NULL DEFAULT 0,

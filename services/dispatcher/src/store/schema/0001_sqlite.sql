@@ -13,6 +13,7 @@ CREATE TABLE account (
   period_end_at     INTEGER NOT NULL DEFAULT 0,
   period_granted    INTEGER NOT NULL DEFAULT 0,
   period_used       INTEGER NOT NULL DEFAULT 0,
+  period_reached    INTEGER NOT NULL DEFAULT 0,         -- the threshold in percent that whoever runs Sluice was told of
   notice_units      INTEGER NOT NULL DEFAULT 0,
   notice_per_us     INTEGER NOT NULL DEFAULT 0,
   notice_burst      INTEGER NOT NULL DEFAULT 0,
