@@ -16,8 +16,8 @@ use super::door::Listener::{Public, RegistryInternal};
 use super::house::House;
 use super::names::unique;
 
-/// The account that is spied on.
-pub(crate) const THEIRS: &str = "acme";
+/// The account that is spied on. An id is random, and may hold any word of letters by chance; none holds a dot.
+pub(crate) const THEIRS: &str = "a.me";
 /// The account of whoever spies.
 pub(crate) const MINE: &str = "globex";
 /// Stands in every text of [`THEIRS`].
