@@ -90,7 +90,8 @@ impl News {
         match (was, after.map(|after| after.state)) {
             (State::Disabled { .. }, _) => None,
             (_, Some(State::Disabled { why, .. })) => Some(Self::WebhookDisabled { webhook, why }),
-            (State::Open { .. } | State::HalfOpen(_), None) => {
+            // Also where another request failed since, which is counted anew.
+            (State::Open { .. } | State::HalfOpen(_), None | Some(State::Closed)) => {
                 Some(Self::WebhookRecovered { webhook, since: since(before)? })
             }
             (State::Closed, Some(State::Open { .. })) => {
@@ -241,6 +242,7 @@ mod tests {
             assert_eq!(of(Some(before), Some(OPEN)), None, "another probe failed");
             assert_eq!(of(Some(before), Some(GIVEN_UP)), None, "the registry has not taken it up yet");
             assert_eq!(of(Some(before), None), Some(recovered()));
+            assert_eq!(of(Some(before), Some(State::Closed)), Some(recovered()), "and failed once since");
         }
         assert_eq!(of(Some(GIVEN_UP), Some(DISABLED)), Some(disabled()));
         assert_eq!(of(Some(GIVEN_UP), None), None, "somebody has changed it since");

@@ -192,6 +192,7 @@ cases! {
         a_deleted_webhook_has_no_breaker_and_what_waits_goes_on_to_fail;
     notices:
         a_breaker_that_opens_is_told_once_and_once_that_it_closed,
+        a_recovery_is_told_and_wakes_what_waits_also_where_a_straggler_fails_with_it,
         a_webhook_that_the_system_disabled_is_told_once_whoever_says_it_first,
         one_that_was_changed_since_or_disabled_by_hand_is_not_told,
         what_is_not_sent_is_found_after_a_restart_and_never_pruned,

@@ -153,7 +153,10 @@ fn change(message: wire::WatchChangesResponse) -> Result<Option<Change>, FeedErr
                 ReceiverLimits { max_in_flight: webhook.max_in_flight, rate: webhook.rate.and_then(rate) };
             let ordered = webhook.ordering() == wire::WebhookOrdering::Record;
             let wanted = webhook.subscription.filter(|_| account.is_system() && webhook.owner_is_admin);
-            let subscription = wanted.map(subscription).transpose()?;
+            let subscription = wanted.and_then(|wanted| {
+                let read = subscription(wanted);
+                read.inspect_err(|error| tracing::error!(webhook.id = %id, %error, "it gets no notices")).ok()
+            });
             let subscriber = subscription.map(|subscription| Subscriber { subscription, ordered });
             Change::Webhook { account, webhook: id, standing, limits, subscriber }
         }

@@ -84,10 +84,8 @@ impl<'a> Health<'a> {
             }
             written.disables |=
                 breaker.is_some_and(|breaker| matches!(breaker.state, State::Disabling { .. }));
-            let wake_at = match breaker {
-                Some(breaker) => breaker.probe_at(),
-                None => held.then_some(now),
-            };
+            let opens = held && !breaker.is_some_and(|breaker| breaker.holds());
+            let wake_at = if opens { Some(now) } else { breaker.as_ref().and_then(Breaker::probe_at) };
             if let Some(quota) = quotas.get_mut(&account).filter(|quota| quota.waiting > 0) {
                 quota.wake_at = quota.wake_at.into_iter().chain(wake_at).min();
             }

@@ -82,13 +82,22 @@ impl Store {
         self.notes.notified().await;
     }
 
-    /// Notices that are no events yet, oldest first; some of them.
+    /// Notices that are no events yet, oldest first; some of them. One that can't be read, of a later version it may be, is left where it
+    /// is and keeps none from the others.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn unsent_notices(&self) -> Result<Vec<Unsent>> {
         let rows = self.database.read().all(UNSENT, vec![AT_ONCE.into()]).await?;
-        rows.iter().map(|row| Ok(Unsent { place: row.at(0)?, notice: read(row)? })).collect()
+        let mut unsent = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let place = row.at(0)?;
+            match read(row) {
+                Ok(notice) => unsent.push(Unsent { place, notice }),
+                Err(error) => tracing::error!(notice = place, error = %error, "a notice can't be read"),
+            }
+        }
+        Ok(unsent)
     }
 
     /// Notices became events, or nobody wants them.

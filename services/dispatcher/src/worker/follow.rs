@@ -58,7 +58,9 @@ impl Following {
         let mut rest = REST;
         while !shutdown.is_triggered() {
             let mut opened = false;
-            match shutdown.or(follower.follow(&mut opened)).await {
+            let followed = shutdown.or(follower.follow(&mut opened)).await;
+            follower.means.subscribers.follow(false);
+            match followed {
                 None => return,
                 Some(Ok(())) => {}
                 Some(Err(Broken::Feed(FeedError::CursorTooOld))) => follower.cursor = 0,
@@ -95,6 +97,8 @@ impl Follower {
     async fn follow(&mut self, opened: &mut bool) -> Result<(), Broken> {
         let mut changes = self.means.registry.watch(self.cursor).await?;
         *opened = true;
+        // What changed since the cursor is told at once; from the beginning, they are known once all was read.
+        self.means.subscribers.follow(self.cursor != 0);
         let mut present = None;
         if self.cursor == 0 {
             // Only now: what is asked from here on is no older than the state that is about to be told.

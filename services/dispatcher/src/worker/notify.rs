@@ -1,5 +1,5 @@
 //! Making events of notices: each becomes an event of the system account for those of its webhooks that want it, once, also after a
-//! restart. It waits until the registry has said who they are.
+//! restart. It waits while the registry's feed is not followed, and so nobody knows who they are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,26 +19,27 @@ use crate::store::{Acceptance, NewEvent, NewExecution, Store, Unsent, Work};
 /// How often it looks for what another replica left, and for what there was no room for.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Who is told of notices: what the registry has said last, once it has. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Subscribers(watch::Sender<Option<BTreeMap<WebhookId, Subscriber>>>);
+/// Who is told of notices, as the registry has said last. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Subscribers(watch::Sender<Heard>);
 
-impl Default for Subscribers {
-    fn default() -> Self {
-        Self(watch::Sender::new(None))
-    }
+/// What was heard of them.
+#[derive(Debug, Default)]
+struct Heard {
+    all: BTreeMap<WebhookId, Subscriber>,
+    /// Whether the feed is followed.
+    live: bool,
 }
 
 impl Subscribers {
-    /// These are all there are.
+    /// These are all there are, and what changes is heard from now on.
     pub fn replace(&self, all: BTreeMap<WebhookId, Subscriber>) {
-        self.0.send_replace(Some(all));
+        self.0.send_replace(Heard { all, live: true });
     }
 
     /// A webhook is one of them from now on, or none.
     pub fn put(&self, webhook: WebhookId, subscriber: Option<Subscriber>) {
-        self.0.send_modify(|all| {
-            let Some(all) = all else { return };
+        self.0.send_modify(|Heard { all, .. }| {
             match subscriber {
                 Some(subscriber) => all.insert(webhook, subscriber),
                 None => all.remove(&webhook),
@@ -46,17 +47,22 @@ impl Subscribers {
         });
     }
 
+    /// The feed is followed from where it broke off, or is not followed any more.
+    pub fn follow(&self, live: bool) {
+        self.0.send_modify(|heard| heard.live = live);
+    }
+
     /// Waits until they are known.
     async fn known(&self) {
         let mut changes = self.0.subscribe();
         // The sender lives as long as this borrows it.
-        let _known = changes.wait_for(Option::is_some).await;
+        let _known = changes.wait_for(|heard| heard.live).await;
     }
 
     /// Who wants a notice.
     fn of(&self, notice: &Notice) -> Vec<(WebhookId, Subscriber)> {
-        let all = self.0.borrow();
-        let wanting = all.iter().flatten().filter(|(_, subscriber)| notice.is_wanted_by(subscriber));
+        let heard = self.0.borrow();
+        let wanting = heard.all.iter().filter(|(_, subscriber)| notice.is_wanted_by(subscriber));
         wanting.map(|(webhook, subscriber)| (*webhook, subscriber.clone())).collect()
     }
 }
@@ -78,10 +84,10 @@ pub struct Notifying {
 impl Notifying {
     /// Runs until shutdown.
     pub async fn run(self, shutdown: Shutdown) {
-        if shutdown.or(self.subscribers.known()).await.is_none() {
-            return;
-        }
         loop {
+            if shutdown.or(self.subscribers.known()).await.is_none() {
+                return;
+            }
             match shutdown.or(self.pass()).await {
                 None => return,
                 Some(Ok(())) => {}
@@ -103,10 +109,15 @@ impl Notifying {
             let unsent = self.store.unsent_notices().await?;
             let mut done = Vec::with_capacity(unsent.len());
             for Unsent { place, notice } in &unsent {
-                if !self.send(notice).await? {
-                    break;
+                match self.send(notice).await {
+                    Ok(true) => done.push(*place),
+                    Ok(false) => break,
+                    Err(error) if error.is_transient() => return Err(error),
+                    // It keeps none from those behind it.
+                    Err(error) => {
+                        tracing::error!(notice.id = %notice.id, error = %error, cause = ?error, "a notice can't be stored as an event");
+                    }
                 }
-                done.push(*place);
             }
             if done.is_empty() {
                 return Ok(());

@@ -60,6 +60,23 @@ pub(crate) async fn a_breaker_that_opens_is_told_once_and_once_that_it_closed(ho
     assert_eq!(news(house).await.len(), 2);
 }
 
+pub(crate) async fn a_recovery_is_told_and_wakes_what_waits_also_where_a_straggler_fails_with_it(
+    house: &House,
+) {
+    house.entitle(unlimited(1)).await;
+    let straggler = house.start(event("straggler", vec![run(1, 1)])).await;
+    let (_, until) = break_open(house).await;
+    house.queue(&events("waiting", 2)).await;
+    house.db.time.set(until).await;
+    let probe = house.claim_one().await;
+    house.store.finish(&[success(&probe), retry(&straggler, DAY)]).await.unwrap();
+    let [_, News::WebhookRecovered { webhook: recovered, .. }] = &news(house).await[..] else {
+        panic!("{:?}", news(house).await)
+    };
+    assert_eq!((*recovered, house.wake().await), (webhook(1), Some(house.now())));
+    assert_eq!(house.claim(ROOMY).await.len(), 1, "what waited goes on at once");
+}
+
 pub(crate) async fn a_webhook_that_the_system_disabled_is_told_once_whoever_says_it_first(house: &House) {
     house.entitle(unlimited(1)).await;
     lose(house).await;
