@@ -20,6 +20,12 @@ fn body(hit: &Hit) -> Value {
     serde_json::from_str(hit.text()).unwrap()
 }
 
+/// How many notices became events, as the system account's history has it.
+async fn told_in_history(house: &House) -> usize {
+    let all = ListExecutionsRequest { parent: format!("accounts/{SYSTEM_ACCOUNT}"), ..Default::default() };
+    house.people().admin(SYSTEM_ACCOUNT).list_executions(all).await.unwrap().executions.len()
+}
+
 async fn who_runs_sluice_is_told_once_of_a_receiver_that_fails_recovers_and_is_given_up(
     deployment: Deployment,
 ) {
@@ -72,9 +78,8 @@ async fn who_runs_sluice_is_told_once_of_a_receiver_that_fails_recovers_and_is_g
         assert_signed(hit, &secret);
     }
 
-    let all = ListExecutionsRequest { parent: format!("accounts/{SYSTEM_ACCOUNT}"), ..Default::default() };
-    let shown = house.people().admin(SYSTEM_ACCOUNT).list_executions(all).await.unwrap().executions;
-    assert_eq!((shown.len(), house.history().await.len()), (3, 2), "in the system account's history alone");
+    let shown = (told_in_history(&house).await, house.history().await.len());
+    assert_eq!(shown, (3, 2), "in the system account's history alone");
 }
 
 async fn who_runs_sluice_is_told_once_of_an_allowance_that_is_used_up(deployment: Deployment) {
@@ -94,9 +99,7 @@ async fn who_runs_sluice_is_told_once_of_an_allowance_that_is_used_up(deployment
     let third = house.fires(won("e-2")).await;
     house.shows(&third, ExecutionState::Paused).await;
 
-    let all = ListExecutionsRequest { parent: format!("accounts/{SYSTEM_ACCOUNT}"), ..Default::default() };
-    let shown = house.people().admin(SYSTEM_ACCOUNT).list_executions(all).await.unwrap().executions;
-    assert_eq!(shown.len(), 2);
+    assert_eq!(told_in_history(&house).await, 2);
     let mut told: Vec<Value> = receiver.hits_at("/operations").iter().map(body).collect();
     told.sort_by_key(|told| told["data"]["percent"].as_i64());
     for (told, percent) in told.iter().zip([80, 100]) {

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::attempt::{Attempt, Verdict};
 use crate::execution::{End, Execution};
+use crate::notice::News;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,9 +206,13 @@ impl Place {
     }
 }
 
-/// The changes of one transaction, by account; an account without any is one whose gates may have changed.
+/// What one transaction did: the changes by account, where an account without any is one whose gates may have changed; and what
+/// whoever runs Sluice is told of it.
 #[derive(Debug, Default)]
-pub struct Changes(BTreeMap<AccountId, Vec<Change>>);
+pub struct Changes {
+    by_account: BTreeMap<AccountId, Vec<Change>>,
+    news: Vec<(AccountId, News)>,
+}
 
 impl Changes {
     /// Something happened.
@@ -220,18 +225,28 @@ impl Changes {
         self.of(account);
     }
 
+    /// Whoever runs Sluice is told of it.
+    pub fn tell(&mut self, account: &AccountId, news: impl IntoIterator<Item = News>) {
+        self.news.extend(news.into_iter().map(|news| (account.clone(), news)));
+    }
+
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_account.is_empty()
     }
 
     /// By account.
     pub fn iter(&self) -> impl Iterator<Item = (&AccountId, &[Change])> {
-        self.0.iter().map(|(account, changes)| (account, changes.as_slice()))
+        self.by_account.iter().map(|(account, changes)| (account, changes.as_slice()))
+    }
+
+    /// What whoever runs Sluice is told, with the accounts that it is about.
+    pub fn news(&self) -> &[(AccountId, News)] {
+        &self.news
     }
 
     fn of(&mut self, account: &AccountId) -> &mut Vec<Change> {
-        self.0.entry(account.clone()).or_default()
+        self.by_account.entry(account.clone()).or_default()
     }
 }
 

@@ -35,6 +35,13 @@ pub enum News {
         /// When the first failure was recorded.
         since: Timestamp,
     },
+    /// The system disabled a webhook: what waits for it fails.
+    WebhookDisabled {
+        /// Which webhook.
+        webhook: WebhookId,
+        /// Why.
+        why: Why,
+    },
     /// So much of what may start in a billing period is used; all of it: what comes waits.
     QuotaThreshold {
         /// How many percent: one of [`THRESHOLDS`](crate::allowance::THRESHOLDS).
@@ -45,13 +52,6 @@ pub enum News {
         of: i64,
         /// The first instant after the period.
         ends: Timestamp,
-    },
-    /// The system disabled a webhook: what waits for it fails.
-    WebhookDisabled {
-        /// Which webhook.
-        webhook: WebhookId,
-        /// Why.
-        why: Why,
     },
 }
 

@@ -3,7 +3,8 @@
 //! Who writes which record: `accept` inserts executions, receipts and pending work; `claim` marks pending work with a token and
 //! a lease; `finish` and `rescue` turn a claim into an attempt and move the work on or end it; `told` is what the registry says, `stop`
 //! what the evaluator does to an automation, `control` what people ask of one execution, `quotas` what billing and operators do to an
-//! account, `lines` whose turn it is at webhooks that are ordered, `notices` what whoever runs Sluice is told of; `retention` removes. `history` only reads.
+//! account, `lines` whose turn it is at webhooks that are ordered, `notices` what whoever runs Sluice is told of; `retention` removes.
+//! `history` only reads.
 //! Transactions that touch an account lock its row first, in key order; what they did to executions is on record in `changes`,
 //! which `horizon` says how far to trust and `watch` reads.
 
@@ -92,7 +93,7 @@ pub struct Store {
     /// Tells whoever tells the registry that a webhook is to be disabled.
     disables: Arc<Notify>,
     /// Tells whoever makes events of notices that there are some.
-    notes: Arc<Notify>,
+    notices: Arc<Notify>,
     /// Tells whoever follows the changes that this process has committed some.
     stirred: Arc<Notify>,
 }
@@ -111,7 +112,7 @@ impl Store {
         migrate(&database, MIGRATIONS).await?;
         let (lanes, recent) = (lanes::Lanes::default(), recent::Recent::default());
         let (breaker, limited) = (Policy::default(), Limited::default());
-        let (disables, notes, stirred) = (Arc::default(), Arc::default(), Arc::default());
+        let (disables, notices, stirred) = (Arc::default(), Arc::default(), Arc::default());
         let store = Self {
             database,
             entropy,
@@ -122,7 +123,7 @@ impl Store {
             recent,
             limited,
             disables,
-            notes,
+            notices,
             stirred,
         };
         store.remember_limits().await.map_err(MigrationError::from)?;

@@ -9,7 +9,6 @@ use sluice_storage::{Query, StorageError, Transaction};
 use super::claim::wake_at;
 use super::executions::Requests;
 use super::lines::Comer;
-use super::notices::Told;
 use super::receipts::{self, Receipt};
 use super::{Result, Store, accounts, breakers, endings, executions, gates, lines, pending, whole};
 use crate::change::{Change, Changes, Then, What};
@@ -224,6 +223,7 @@ impl Store {
             breakers::save(&tx, account, gates.probed()).await?;
             let placed = &written.pending[placed_before..];
             quota.wake_at = wake_at_with(&tx, quota, gates, &round, placed).await?;
+            written.changes.tell(account, quota.news());
             total -= seats - round.room();
             let held = round.held();
             if !held.receivers.is_empty() {
@@ -232,14 +232,8 @@ impl Store {
         }
         pending::insert(&tx, &written.pending).await?;
         endings::insert(&tx, &written.endings).await?;
-        let mut told = Told::default();
-        for (account, quota) in &mut quotas {
-            told.add(account, quota.news());
-        }
         accounts::save(&tx, quotas.values()).await?;
-        self.note(&tx, &told, now).await?;
         self.commit(tx, &written.changes, now).await?;
-        self.noted(&told);
         for (seq, execution) in written.queued {
             self.recent.remember(seq, execution);
         }

@@ -14,8 +14,8 @@ use crate::quota::AccountQuota;
 use crate::rate::RateLimit;
 
 const COLUMNS: &str = "account, version, automations, rate_units, rate_per_us, rate_burst, rate_tat_ns, allowance, \
-     anchor_at, period_start_at, period_end_at, period_granted, period_used, period_reached, notice_units, notice_per_us, notice_burst, \
-     notice_tat_ns, max_waiting, history_us, waiting, wake_at";
+     anchor_at, period_start_at, period_end_at, period_granted, period_used, period_reached, notice_units, notice_per_us, \
+     notice_burst, notice_tat_ns, max_waiting, history_us, waiting, wake_at";
 
 /// One that is not on record yet.
 const NEW: Insertion<1> =
@@ -38,7 +38,8 @@ const USE: Insertion<10> = Insertion::new(
     ],
     "ON CONFLICT (account) DO UPDATE SET rate_tat_ns = excluded.rate_tat_ns, period_start_at = excluded.period_start_at, \
      period_end_at = excluded.period_end_at, period_granted = excluded.period_granted, period_used = excluded.period_used, \
-     period_reached = excluded.period_reached, notice_tat_ns = excluded.notice_tat_ns, waiting = excluded.waiting, wake_at = excluded.wake_at",
+     period_reached = excluded.period_reached, notice_tat_ns = excluded.notice_tat_ns, waiting = excluded.waiting, \
+     wake_at = excluded.wake_at",
 );
 
 /// What billing says.

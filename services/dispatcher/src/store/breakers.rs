@@ -8,8 +8,8 @@ use sluice_runtime::Entropy;
 use sluice_storage::{Query, Row, StorageError, Transaction};
 
 use super::Result;
-use super::notices::Told;
 use crate::breaker::{Breaker, Decision, Policy, Probe, Seen, State, Why};
+use crate::change::Changes;
 use crate::claim::{Contact, Finish};
 use crate::execution::Next;
 use crate::gate::Gates;
@@ -27,15 +27,6 @@ pub(super) struct Health<'a> {
     gates: &'a HashMap<AccountId, Gates>,
     /// What is decided anew; none is to be on record where there is nothing.
     decided: BTreeMap<(AccountId, WebhookId), Option<Breaker>>,
-}
-
-/// What follows from what was decided.
-#[derive(Default)]
-pub(super) struct Written {
-    /// Whether a webhook is to be disabled.
-    pub(super) disables: bool,
-    /// What whoever runs Sluice is to be told.
-    pub(super) told: Told,
 }
 
 impl<'a> Health<'a> {
@@ -66,31 +57,31 @@ impl<'a> Health<'a> {
         }
     }
 
-    /// Writes what was decided, and wakes the accounts for it.
+    /// Writes what was decided, and wakes the accounts for it. Says whether a webhook is to be disabled.
     pub(super) async fn write(
         self,
         tx: &Transaction,
         quotas: &mut BTreeMap<AccountId, AccountQuota>,
         now: Timestamp,
-    ) -> Result<Written> {
-        let mut written = Written::default();
+        changes: &mut Changes,
+    ) -> Result<bool> {
+        let mut disables = false;
         for ((account, webhook), breaker) in self.decided {
             let before = self.gates.get(&account).and_then(|gates| gates.breaker(webhook));
             let held = before.is_some_and(|before| before.holds());
-            written.told.add(&account, News::of(webhook, before.as_ref(), breaker.as_ref()));
+            changes.tell(&account, News::of(webhook, before.as_ref(), breaker.as_ref()));
             match breaker {
                 Some(breaker) => save(tx, &account, [(webhook, breaker)].into_iter()).await?,
                 None => forget(tx, &account, webhook).await?,
             }
-            written.disables |=
-                breaker.is_some_and(|breaker| matches!(breaker.state, State::Disabling { .. }));
+            disables |= breaker.is_some_and(|breaker| matches!(breaker.state, State::Disabling { .. }));
             let opens = held && !breaker.is_some_and(|breaker| breaker.holds());
             let wake_at = if opens { Some(now) } else { breaker.as_ref().and_then(Breaker::probe_at) };
             if let Some(quota) = quotas.get_mut(&account).filter(|quota| quota.waiting > 0) {
                 quota.wake_at = quota.wake_at.into_iter().chain(wake_at).min();
             }
         }
-        Ok(written)
+        Ok(disables)
     }
 }
 

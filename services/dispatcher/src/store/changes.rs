@@ -46,11 +46,15 @@ pub struct Kept {
 }
 
 impl Store {
-    /// Ends a transaction that holds the locks of what it changed: the changes are on record with it, and whoever waits for them is
-    /// woken.
+    /// Ends a transaction that holds the locks of what it changed: the changes, and what is to be told of them, are on record with it,
+    /// and whoever waits for them is woken.
     pub(super) async fn commit(&self, tx: Transaction, changes: &Changes, now: Timestamp) -> Result<()> {
         record(&tx, changes, now).await?;
+        self.put_notices(&tx, changes.news(), now).await?;
         tx.commit().await?;
+        if !changes.news().is_empty() {
+            self.notices.notify_one();
+        }
         if !changes.is_empty() {
             self.stirred.notify_one();
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sluice_domain::{AccountId, Span, Timestamp};
 use sluice_storage::{Backend, Query, StorageError, Transaction};
 
-use super::notices::Told;
 use super::{Result, Store, accounts, breakers, executions, gates, heads, lanes, lines, sql, whole};
 use crate::change::Changes;
 use crate::claim::Claim;
@@ -74,14 +73,11 @@ impl Store {
         paces.spend(&tx, account, &round).await?;
         breakers::save(&tx, account, gates.probed()).await?;
         quota.wake_at = wake_at(&tx, quota, gates, &round).await?;
-        let mut told = Told::default();
-        told.add(account, quota.news());
+        changes.tell(account, quota.news());
         accounts::save(&tx, [&*quota]).await?;
-        self.note(&tx, &told, now).await?;
         let claims = self.load(&tx, account, gates, &seqs, token, now).await?;
         claims.iter().for_each(|claim| changes.add(account, claim.change()));
         self.commit(tx, &changes, now).await?;
-        self.noted(&told);
         Ok(Claimed { claims, held: Some(round.held()) })
     }
 

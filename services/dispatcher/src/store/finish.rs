@@ -169,12 +169,10 @@ impl Store {
         for (account, seq, webhook, delayed) in entering {
             lines::enter(&tx, account, seq, webhook, delayed, &mut changes).await?;
         }
-        let written = health.write(&tx, &mut quotas, now).await?;
+        let disables = health.write(&tx, &mut quotas, now, &mut changes).await?;
         accounts::save(&tx, quotas.values()).await?;
-        self.note(&tx, &written.told, now).await?;
         self.commit(tx, &changes, now).await?;
-        self.noted(&written.told);
-        if written.disables {
+        if disables {
             self.disables.notify_one();
         }
         Ok(Some(reports))

@@ -5,6 +5,7 @@ use sea_orm::Value;
 use sluice_domain::{AccountId, NoticeId, Span, Timestamp};
 use sluice_storage::{Column, Insertion, Query, Row, StorageError, Transaction};
 
+use super::retention::deleting;
 use super::{Result, Store, sql, whole};
 use crate::notice::{News, Notice};
 
@@ -39,24 +40,14 @@ pub struct Unsent {
     pub notice: Notice,
 }
 
-/// What a transaction has to tell.
-#[derive(Debug, Default)]
-pub(super) struct Told(Vec<(AccountId, News)>);
-
-impl Told {
-    /// It happened in this account.
-    pub(super) fn add(&mut self, account: &AccountId, news: impl IntoIterator<Item = News>) {
-        self.0.extend(news.into_iter().map(|news| (account.clone(), news)));
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 impl Store {
     /// Puts news on record with the transaction that brought them about.
-    pub(super) async fn note(&self, tx: &Transaction, told: &Told, now: Timestamp) -> Result<()> {
+    pub(super) async fn put_notices(
+        &self,
+        tx: &Transaction,
+        news: &[(AccountId, News)],
+        now: Timestamp,
+    ) -> Result<()> {
         let row = |(account, news): &(AccountId, News)| -> Result<[Value; 5]> {
             let id = NoticeId::mint(now, self.entropy.bytes());
             Ok([
@@ -67,19 +58,12 @@ impl Store {
                 1_i64.into(),
             ])
         };
-        INSERTION.run(tx, told.0.iter().map(row).collect::<Result<_>>()?).await.map(drop)
-    }
-
-    /// Tells whoever makes events of notices that this process has committed some.
-    pub(super) fn noted(&self, told: &Told) {
-        if !told.is_empty() {
-            self.notes.notify_one();
-        }
+        INSERTION.run(tx, news.iter().map(row).collect::<Result<_>>()?).await.map(drop)
     }
 
     /// Returns once this process has committed notices since the last time.
-    pub async fn notes(&self) {
-        self.notes.notified().await;
+    pub async fn notices_come(&self) {
+        self.notices.notified().await;
     }
 
     /// Notices that are no events yet, oldest first; some of them. One that can't be read, of a later version it may be, is left where it
@@ -138,9 +122,7 @@ impl Store {
             return Ok(0);
         }
         let tx = self.database.write("prune_notices").await?;
-        let delete =
-            |backend, keys| format!("DELETE FROM notice WHERE notice {}", sql::among(backend, keys, 1));
-        sql::execute_of(&tx, &[], &old, delete).await?;
+        sql::execute_of(&tx, &[], &old, |backend, keys| deleting(backend, "notice", "notice", keys)).await?;
         tx.commit().await?;
         Ok(old.len())
     }

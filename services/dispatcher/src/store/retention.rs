@@ -140,7 +140,7 @@ impl Store {
         let stands = |seq: &i64, at: &Timestamp| !waiting.contains(seq) && ended.get(seq) == Some(at);
         let gone: Vec<i64> = gone.iter().filter(|(seq, at)| stands(seq, at)).map(|(seq, _)| *seq).collect();
         for table in ["attempt", "ending", "execution"] {
-            sql::execute_of(&tx, &[], &gone, |backend, keys| deleting(backend, table, keys)).await?;
+            sql::execute_of(&tx, &[], &gone, |backend, keys| deleting(backend, table, "seq", keys)).await?;
         }
         tx.commit().await?;
         Ok(gone.len())
@@ -186,9 +186,8 @@ impl Store {
             return Ok(0);
         }
         let tx = self.database.write("prune_receipts").await?;
-        let delete =
-            |backend, keys| format!("DELETE FROM receipt WHERE receipt {}", sql::among(backend, keys, 1));
-        sql::execute_of(&tx, &[], &old, delete).await?;
+        sql::execute_of(&tx, &[], &old, |backend, keys| deleting(backend, "receipt", "receipt", keys))
+            .await?;
         tx.commit().await?;
         Ok(old.len())
     }
@@ -232,9 +231,9 @@ async fn keeps(query: &impl Query, owners: &HashMap<i64, String>) -> Result<Keep
     Ok(found)
 }
 
-/// Deletes that many executions' rows of a table: keys.
-pub(super) fn deleting(backend: Backend, table: &str, executions: usize) -> String {
-    format!("DELETE FROM {table} WHERE seq {}", sql::among(backend, executions, 1))
+/// Deletes the rows of a table that have one of that many values in a column: the values.
+pub(super) fn deleting(backend: Backend, table: &str, column: &str, values: usize) -> String {
+    format!("DELETE FROM {table} WHERE {column} {}", sql::among(backend, values, 1))
 }
 
 fn place(row: &Row) -> Result<(i64, Timestamp)> {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use sluice_domain::{AccountId, Entitlements, WebhookId};
 use sluice_storage::{Query, StorageError};
 
-use super::notices::Told;
 use super::{Result, Store, accounts, breakers, gates, retention, whole};
 use crate::breaker::{Breaker, Decision, Standing};
 use crate::change::Changes;
@@ -38,14 +37,11 @@ impl Store {
         if kept.is_some_and(|kept| entitlements.history < kept) {
             retention::look_again(&tx).await?;
         }
-        let mut told = Told::default();
-        told.add(account, quota.news());
-        accounts::save_limits(&tx, quota).await?;
         let mut changes = Changes::default();
         changes.gates(account);
-        self.note(&tx, &told, now).await?;
+        changes.tell(account, quota.news());
+        accounts::save_limits(&tx, quota).await?;
         self.commit(tx, &changes, now).await?;
-        self.noted(&told);
         Ok(true)
     }
 
@@ -129,11 +125,11 @@ impl Store {
             (Some(breaker), true) => breaker.answered(standing, revision, fresh),
             (breaker, _) => Breaker::told(breaker, standing, revision, fresh, now),
         };
-        let mut told = Told::default();
+        let mut changes = Changes::default();
         match decision {
             Decision::Leave => {}
             Decision::Keep(next) => {
-                told.add(account, News::of(webhook, breaker.as_ref(), Some(&next)));
+                changes.tell(account, News::of(webhook, breaker.as_ref(), Some(&next)));
                 breakers::save(&tx, account, [(webhook, next)].into_iter()).await?;
             }
             Decision::Forget => breakers::forget(&tx, account, webhook).await?,
@@ -144,13 +140,10 @@ impl Store {
             accounts::save(&tx, [&*quota]).await?;
         }
         let changed = fresh || decision != Decision::Leave;
-        let mut changes = Changes::default();
         if changed {
             changes.gates(account);
         }
-        self.note(&tx, &told, now).await?;
         self.commit(tx, &changes, now).await?;
-        self.noted(&told);
         Ok(changed)
     }
 }

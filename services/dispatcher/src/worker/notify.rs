@@ -96,7 +96,7 @@ impl Notifying {
                 }
             }
             tokio::select! {
-                () = self.store.notes() => {}
+                () = self.store.notices_come() => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = shutdown.triggered() => return,
             }

@@ -42,10 +42,13 @@ impl World {
     /// Whether a claim is its webhook's probe.
     pub(crate) fn is_probe(&self, held: &Held) -> bool {
         let webhook = self.made[&held.seq].run.plan.deliveries[held.step].webhook;
-        let breaker = self.breakers.get(&(held.account.clone(), webhook));
-        breaker.is_some_and(
-            |breaker| matches!(breaker.state, State::HalfOpen(probe) if probe.token == held.token),
-        )
+        self.probes(&(held.account.clone(), webhook), held.token)
+    }
+
+    /// Whether the claim under this token is a webhook's probe.
+    fn probes(&self, hook: &Hook, token: i64) -> bool {
+        let breaker = self.breakers.get(hook);
+        breaker.is_some_and(|breaker| matches!(breaker.state, State::HalfOpen(probe) if probe.token == token))
     }
 
     /// How many probes there are whose lease is over, and that nobody has reported.
@@ -53,10 +56,7 @@ impl World {
         let held = |row: &Pending| row.hold().filter(|hold| hold.lease_until <= self.now);
         let dead = self.pending.values().filter_map(|(row, lane)| Some((held(row)?.token, row, lane)));
         let is_probe = |(token, row, lane): &(i64, &Pending, &Lane)| {
-            let breaker = self.breakers.get(&(self.made[&row.seq].account.clone(), lane.webhook));
-            breaker.is_some_and(
-                |breaker| matches!(breaker.state, State::HalfOpen(probe) if probe.token == *token),
-            )
+            self.probes(&(self.made[&row.seq].account.clone(), lane.webhook), *token)
         };
         dead.filter(is_probe).count()
     }
@@ -131,9 +131,7 @@ impl World {
         }
         let uses = u32::from(self.has(Mutation::BreakerUsesARetry));
         let attempts = i64::from(self.has(Mutation::BreakerUsesAnAttempt));
-        for (row, _) in self.pending.values_mut().filter(|(row, lane)| {
-            row.account == hook.0.as_str() && lane.webhook == hook.1 && row.hold().is_none()
-        }) {
+        for (row, _) in self.pending.values_mut().filter(|waiting| waits_for(waiting, hook)) {
             row.attempt += attempts;
             row.retries += uses;
         }
@@ -180,9 +178,7 @@ impl World {
         let closes = word.standing == Standing::DisabledByHand;
         let fresh = self.put(account, Subject::Webhook(*webhook), word.revision, closes);
         if closes && self.has(Mutation::PauseUsesAnAttempt) {
-            let behind = self.pending.values_mut().filter(|(row, lane)| {
-                row.account == account.as_str() && lane.webhook == *webhook && row.hold().is_none()
-            });
+            let behind = self.pending.values_mut().filter(|waiting| waits_for(waiting, &word.hook));
             behind.for_each(|(row, _)| row.attempt += 1);
         }
         let breaker = self.breakers.get(&word.hook).copied();
@@ -218,12 +214,15 @@ impl World {
         self.breakers.insert(hook.clone(), Breaker { state, ..breaker });
     }
 
-    fn fail_waiting(&mut self, (account, webhook): &Hook) {
-        let waiting = self.pending.values().filter(|(row, lane)| {
-            row.account == account.as_str() && lane.webhook == *webhook && row.hold().is_none()
-        });
+    fn fail_waiting(&mut self, hook: &Hook) {
+        let waiting = self.pending.values().filter(|waiting| waits_for(waiting, hook));
         let waiting: Vec<Pending> = waiting.map(|(row, _)| row.clone()).collect();
-        self.end_waiting(account, &waiting, End::webhook_disabled);
+        self.end_waiting(&hook.0, &waiting, End::webhook_disabled);
         self.leave_all(&waiting.iter().map(|row| row.seq).collect::<Vec<_>>());
     }
+}
+
+/// Whether nobody has it, and its next delivery goes to this webhook.
+fn waits_for((row, lane): &(Pending, Lane), (account, webhook): &Hook) -> bool {
+    row.account == account.as_str() && lane.webhook == *webhook && row.hold().is_none()
 }
