@@ -17,7 +17,7 @@ use sluice_tests::crowd::{Client, Crowd, Heard};
 use sluice_tests::ledgers::{Asked, Ledgers, Terms};
 use sluice_tests::requests::{automation_webhook, deal, delay, event_webhook, noted, post, titled};
 use sluice_tests::starts::Promise;
-use sluice_tests::{ACCOUNT, House, OTHER_ACCOUNT, Person, SYSTEM_ACCOUNT, Setup, until, within};
+use sluice_tests::{ACCOUNT, House, OTHER_ACCOUNT, Person, SYSTEM_ACCOUNT, Setup, is_final, until, within};
 use tokio::task::JoinHandle;
 
 /// The plan `crowded`, on which `globex` is.
@@ -35,6 +35,8 @@ const OF_GLOBEX: usize = 4;
 const MOST_OF_GLOBEX: usize = 1_250;
 /// One of so many requests is answered only when all that are held are.
 const HELD: usize = 25;
+/// As many executions as a page has at most.
+const WHOLE_PAGE: i32 = 1_000;
 /// Between two times at which what is held is answered.
 const RELEASED: Duration = Duration::from_millis(150);
 /// How long what was accepted may take to its end, beyond what the quota holds back: the lease, and a slow machine.
@@ -140,7 +142,7 @@ impl Town {
 
     /// The executions of `acme` that these automations brought about, without their attempts.
     pub(super) async fn of_automations(&self, names: &[&str]) -> Vec<Execution> {
-        let every = ListExecutionsRequest { page_size: 1_000, ..Default::default() };
+        let every = ListExecutionsRequest { page_size: WHOLE_PAGE, ..Default::default() };
         let all = self.house.listed(every).await.into_iter();
         all.filter(|execution| names.contains(&execution.automation.as_str())).collect()
     }
@@ -262,29 +264,28 @@ async fn fires(house: &House, account: &str, title: &str, steps: impl IntoIterat
     admin.activate(&created.await.name).await.expect("the automation should be activated");
 }
 
-/// Waits until nothing of an account is under way or waits, twice in a row: what moves between two looks is seen by one of them.
+/// Waits until everything of an account is over. State after state is asked for first, which costs little; what moves from one to another
+/// meanwhile can be missed by that however often it is asked, so everything is looked at once then.
 async fn rests(admin: &Person, parent: &str) {
     use ExecutionState::{Paused, Queued, Running, Waiting};
-    let mut quiet = 0;
+    let of = |state: ExecutionState, page_size| ListExecutionsRequest {
+        parent: parent.to_owned(),
+        state: state.into(),
+        page_size,
+        ..Default::default()
+    };
     within(PATIENCE, "every execution is over", async || {
         for state in [Paused, Queued, Waiting, Running] {
-            let request = ListExecutionsRequest {
-                parent: parent.to_owned(),
-                state: state.into(),
-                page_size: 1,
-                ..Default::default()
-            };
-            match admin.list_executions(request).await {
+            match admin.list_executions(of(state, 1)).await {
                 Ok(page) if page.executions.is_empty() => {}
                 _ => {
-                    quiet = 0;
                     tokio::time::sleep(RELEASED).await;
                     return None;
                 }
             }
         }
-        quiet += 1;
-        (quiet == 2).then_some(())
+        let all = admin.list_all_executions(of(ExecutionState::Unspecified, WHOLE_PAGE)).await.ok()?;
+        all.iter().all(|execution| is_final(execution.state())).then_some(())
     })
     .await;
 }

@@ -27,7 +27,7 @@ use crate::service::Service;
 use crate::setup::Setup;
 use crate::wait::until;
 
-pub use calls::micros;
+pub use calls::{is_final, micros};
 pub(crate) use residents::Residents;
 
 /// A suite with the account `acme` on a plan; loopback and http receivers are allowed, retries come within milliseconds.

@@ -188,22 +188,9 @@ impl Ledgers {
 
 /// Every execution of an account, whole.
 async fn history(admin: &Person, parent: &str) -> Vec<Execution> {
-    let (mut names, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListExecutionsRequest {
-            parent: parent.to_owned(),
-            page_size: PAGE,
-            page_token: page_token.clone(),
-            ..Default::default()
-        };
-        let page = admin.list_executions(request).await.expect("the history should be readable");
-        names.extend(page.executions.into_iter().map(|execution| execution.name));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    let mut names = names.into_iter();
+    let request = ListExecutionsRequest { parent: parent.to_owned(), page_size: PAGE, ..Default::default() };
+    let listed = admin.list_all_executions(request).await.expect("the history should be readable");
+    let mut names = listed.into_iter().map(|execution| execution.name);
     let (mut reading, mut history) = (JoinSet::new(), Vec::new());
     loop {
         while reading.len() < READERS

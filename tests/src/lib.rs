@@ -18,7 +18,7 @@
 //! - [`Watching`], [`Mirror`]: a watch of executions, and all that it has told so far;
 //! - [`until`]: looks again and again, and says what it waited for when that never comes;
 //! - [`figures`]: what a suite measured, told also when it passes;
-//! - [`micros`]: the times of answers, to compare;
+//! - [`micros`]: the times of answers, to compare; [`is_final`]: whether a state is the end;
 //! - [`on_each_deployment`]: four tests a case, an `async fn(Deployment)`: both shapes on both backends;
 //! - [`on_each_shape`]: two, an `async fn(Deployment)`, for a case in which the backend plays no part;
 //! - [`on_each_backend`]: two, an `async fn(Backend)`, for a case that is about one shape.
@@ -58,7 +58,7 @@ mod watching;
 
 pub use deployment::{Deployment, Shape};
 pub use hanging::Hanging;
-pub use house::{House, micros};
+pub use house::{House, is_final, micros};
 pub use people::{ACCOUNT, Badge, Line, OTHER_ACCOUNT, PARENT, People, Person, SYSTEM_ACCOUNT};
 pub use ports::free_address;
 pub use premises::signer;

@@ -319,6 +319,22 @@ impl Person {
         opened(self.executions().list_executions(request).await)
     }
 
+    /// Lists executions as asked, all pages.
+    pub async fn list_all_executions(
+        &self,
+        mut request: dispatcher::ListExecutionsRequest,
+    ) -> Answer<Vec<dispatcher::Execution>> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.list_executions(request.clone()).await?;
+            all.extend(page.executions);
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
     /// Watches executions.
     pub async fn watch(&self, request: dispatcher::WatchExecutionsRequest) -> Answer<Watching> {
         let stream = opened(self.executions().watch_executions(request).await)?;

@@ -147,17 +147,8 @@ impl House {
 
     /// All executions of `acme` that are asked for, newest first, without their attempts.
     pub async fn listed(&self, request: ListExecutionsRequest) -> Vec<Execution> {
-        let admin = self.admin();
-        let mut all = Vec::new();
-        let mut request = ListExecutionsRequest { parent: PARENT.to_owned(), ..request };
-        loop {
-            let page = admin.list_executions(request.clone()).await.expect("the history should be readable");
-            all.extend(page.executions);
-            if page.next_page_token.is_empty() {
-                return all;
-            }
-            request.page_token = page.next_page_token;
-        }
+        let request = ListExecutionsRequest { parent: PARENT.to_owned(), ..request };
+        self.admin().list_all_executions(request).await.expect("the history should be readable")
     }
 
     /// How many executions are shown in this state.
@@ -205,7 +196,7 @@ fn the_execution(answer: &IngestEventResponse) -> String {
 }
 
 /// Whether nothing more happens by itself.
-fn is_final(state: ExecutionState) -> bool {
+pub fn is_final(state: ExecutionState) -> bool {
     use ExecutionState::{Cancelled, Failed, Stopped, Succeeded};
     matches!(state, Succeeded | Failed | Stopped | Cancelled)
 }
